@@ -1,0 +1,268 @@
+//! The tensors of a streaming cache: keys and values of every layer, allocated once.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::layout::{Layout, Visible};
+
+/// Why a stream could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// More tokens at once than the ring has room for.
+    #[error("{n_tokens} tokens fed at once, but the cache takes at most {n_chunk}")]
+    ChunkTooLong {
+        /// Tokens offered.
+        n_tokens: usize,
+        /// Tokens a chunk may have.
+        n_chunk: usize,
+    },
+    /// A pinned prefix that does not fit the pinned slots.
+    #[error("a pinned prefix of {n_tokens} tokens, but only {n_sink} slots are pinned")]
+    PrefixTooLong {
+        /// Tokens of the prefix.
+        n_tokens: usize,
+        /// Pinned slots.
+        n_sink: usize,
+    },
+    /// The device failed: out of memory, for instance.
+    #[error(transparent)]
+    Device(#[from] candle_core::Error),
+}
+
+/// Keys and values of one layer, each `[G, n_slots, D]`.
+#[derive(Debug)]
+pub struct LayerCache {
+    /// Rotated keys: ring keys at their stream index, pinned keys at their own place.
+    pub keys: Tensor,
+    /// Values.
+    pub values: Tensor,
+}
+
+/// The shape of one layer's keys and values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KvShape {
+    /// Decoder layers.
+    pub n_layers: usize,
+    /// Key/value heads (G).
+    pub n_kv_heads: usize,
+    /// Width of a head (D).
+    pub head_dim: usize,
+}
+
+/// The cache of one stream: its memory is fixed by its [`Layout`] and never grows.
+#[derive(Debug)]
+pub struct KvCache {
+    layout: Layout,
+    layers: Vec<LayerCache>,
+    marks: Marks,
+}
+
+/// Where the stream stands; with the tensors, all that a stream is.
+#[derive(Debug, Clone, Copy)]
+struct Marks {
+    /// Pinned slots before the prefix that hold nothing.
+    n_vacant: usize,
+    /// Index of the oldest token ever put into the ring.
+    first: usize,
+    /// Index of the next token.
+    next: usize,
+    /// Where the ring goes on once a new prefix is pinned.
+    resume: Option<usize>,
+}
+
+/// A copy of a stream, to come back to: see [`KvCache::save`].
+#[derive(Debug)]
+pub struct Snapshot {
+    layers: Vec<LayerCache>,
+    marks: Marks,
+}
+
+impl KvCache {
+    /// Allocates the cache of a stream, ready for its first token.
+    ///
+    /// # Errors
+    /// [`CacheError::Device`] if the memory cannot be had.
+    pub fn new(layout: Layout, shape: KvShape, dtype: DType, device: &Device) -> Result<Self, CacheError> {
+        let dims = (shape.n_kv_heads, layout.n_slots(), shape.head_dim);
+        let layers = (0..shape.n_layers)
+            .map(|_| {
+                Ok(LayerCache {
+                    keys: Tensor::zeros(dims, dtype, device)?,
+                    values: Tensor::zeros(dims, dtype, device)?,
+                })
+            })
+            .collect::<Result<_, candle_core::Error>>()?;
+        let mut cache =
+            Self { layout, layers, marks: Marks { n_vacant: 0, first: 0, next: 0, resume: None } };
+        cache.begin_at(layout.n_sink(), 0);
+        Ok(cache)
+    }
+
+    /// Forgets everything: the next token is the first of a stream whose first `n_pinned` tokens
+    /// (at most [`Layout::n_sink`]) stay for good.
+    ///
+    /// # Errors
+    /// [`CacheError::PrefixTooLong`] if there are not so many pinned slots; nothing is forgotten.
+    pub fn begin(&mut self, n_pinned: usize) -> Result<(), CacheError> {
+        self.check_prefix(n_pinned)?;
+        self.begin_at(n_pinned, 0);
+        Ok(())
+    }
+
+    /// As [`KvCache::begin`] with a full prefix, but the ring starts `offset` tokens later, as if
+    /// that many had gone by unseen. Distances depend on differences of indices alone, so the
+    /// numbers must not change; tests use it to stand at index 4,000,000 at once.
+    pub fn begin_at(&mut self, n_pinned: usize, offset: usize) {
+        let n_vacant = self.layout.n_sink() - n_pinned.min(self.layout.n_sink());
+        let first = self.layout.n_sink() + offset;
+        let next = if n_pinned == 0 { first } else { n_vacant };
+        self.marks = Marks { n_vacant, first, next, resume: (n_pinned > 0).then_some(first) };
+    }
+
+    /// Replaces the pinned prefix: the next `n_pinned` tokens are pinned, then the ring goes on
+    /// where it stood. What the ring holds stays.
+    ///
+    /// # Errors
+    /// [`CacheError::PrefixTooLong`] if there are not so many pinned slots; nothing is replaced.
+    pub fn repin(&mut self, n_pinned: usize) -> Result<(), CacheError> {
+        self.check_prefix(n_pinned)?;
+        let resume = self.marks.resume.unwrap_or(self.marks.next).max(self.layout.n_sink());
+        self.marks.n_vacant = self.layout.n_sink() - n_pinned;
+        if n_pinned == 0 {
+            self.marks.next = resume;
+            self.marks.resume = None;
+        } else {
+            self.marks.next = self.marks.n_vacant;
+            self.marks.resume = Some(resume);
+        }
+        Ok(())
+    }
+
+    /// The shape of the cache.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Slots allocated, which never change.
+    #[must_use]
+    pub fn n_slots(&self) -> usize {
+        self.layout.n_slots()
+    }
+
+    /// Index that the next token will have.
+    #[must_use]
+    pub fn next_index(&self) -> usize {
+        self.marks.next
+    }
+
+    /// Bytes of all keys and values.
+    #[must_use]
+    pub fn n_bytes(&self) -> usize {
+        let bytes = |t: &Tensor| t.elem_count() * t.dtype().size_in_bytes();
+        self.layers.iter().map(|l| bytes(&l.keys) + bytes(&l.values)).sum()
+    }
+
+    /// How many of `n_tokens` can be fed next in one go: a run never crosses the border between
+    /// the pinned slots and the ring, nor the length of a chunk.
+    #[must_use]
+    pub fn fit(&self, n_tokens: usize) -> usize {
+        let n = n_tokens.min(self.layout.n_chunk());
+        if self.marks.next < self.layout.n_sink() { n.min(self.layout.n_sink() - self.marks.next) } else { n }
+    }
+
+    /// The indices that the next `n_tokens` tokens will have.
+    ///
+    /// # Errors
+    /// [`CacheError::ChunkTooLong`] if they do not [`fit`](KvCache::fit).
+    pub fn plan(&self, n_tokens: usize) -> Result<Vec<usize>, CacheError> {
+        let n_chunk = self.fit(n_tokens);
+        if n_tokens == 0 || n_tokens > n_chunk {
+            return Err(CacheError::ChunkTooLong { n_tokens, n_chunk });
+        }
+        Ok((self.marks.next..self.marks.next + n_tokens).collect())
+    }
+
+    /// What the query with this index sees once its chunk is stored.
+    #[must_use]
+    pub fn visible(&self, index: usize) -> Visible {
+        self.layout.visible(index, self.marks.n_vacant, self.marks.first)
+    }
+
+    /// Writes keys and values of the coming tokens of one layer and returns the layer.
+    ///
+    /// - `keys`, `values`: `[G, T, D]`, contiguous
+    ///
+    /// # Errors
+    /// [`CacheError::Device`] if the shapes are not those of the cache.
+    pub fn store(&mut self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<&LayerCache, CacheError> {
+        let n_tokens = keys.dim(1)?;
+        let cache = &self.layers[layer];
+        let mut done = 0;
+        for run in self.layout.runs(self.marks.next..self.marks.next + n_tokens) {
+            for (to, from) in [(&cache.keys, keys), (&cache.values, values)] {
+                if run.len() == n_tokens {
+                    to.slice_set(from, 1, run.start)?;
+                } else {
+                    to.slice_set(&from.narrow(1, done, run.len())?.contiguous()?, 1, run.start)?;
+                }
+            }
+            done += run.len();
+        }
+        Ok(cache)
+    }
+
+    /// Says that all layers hold the coming `n_tokens` tokens.
+    pub fn advance(&mut self, n_tokens: usize) {
+        self.marks.next += n_tokens;
+        if self.marks.next == self.layout.n_sink()
+            && let Some(resume) = self.marks.resume.take()
+        {
+            self.marks.next = resume;
+        }
+    }
+
+    /// Copies the stream into `snapshot`, which is made at the first call and reused after.
+    ///
+    /// # Errors
+    /// [`CacheError::Device`] if the memory for the copy cannot be had.
+    pub fn save(&self, snapshot: &mut Option<Snapshot>) -> Result<(), CacheError> {
+        match snapshot {
+            Some(s) => {
+                copy_all(&self.layers, &s.layers)?;
+                s.marks = self.marks;
+            }
+            None => {
+                let layers = self
+                    .layers
+                    .iter()
+                    .map(|l| Ok(LayerCache { keys: l.keys.copy()?, values: l.values.copy()? }))
+                    .collect::<Result<_, candle_core::Error>>()?;
+                *snapshot = Some(Snapshot { layers, marks: self.marks });
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes back to where the stream was saved, as if it had never gone on.
+    ///
+    /// # Errors
+    /// [`CacheError::Device`] if the snapshot is of a cache of another shape.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), CacheError> {
+        copy_all(&snapshot.layers, &self.layers)?;
+        self.marks = snapshot.marks;
+        Ok(())
+    }
+
+    fn check_prefix(&self, n_tokens: usize) -> Result<(), CacheError> {
+        let n_sink = self.layout.n_sink();
+        if n_tokens > n_sink { Err(CacheError::PrefixTooLong { n_tokens, n_sink }) } else { Ok(()) }
+    }
+}
+
+fn copy_all(from: &[LayerCache], to: &[LayerCache]) -> Result<(), candle_core::Error> {
+    for (from, to) in from.iter().zip(to) {
+        to.keys.slice_set(&from.keys, 0, 0)?;
+        to.values.slice_set(&from.values, 0, 0)?;
+    }
+    Ok(())
+}

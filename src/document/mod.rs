@@ -1,0 +1,474 @@
+//! Documents: a file becomes normalized text that knows its pages.
+//!
+//! Invariant: `Document::text` is the one truth for offsets. The page ranges are contiguous and
+//! cover it from the first byte to the last; a page without text has an empty range.
+
+mod clean;
+mod furniture;
+mod glyph;
+mod ligature;
+mod markdown;
+mod pdf;
+mod reflow;
+mod text;
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use sha2::{Digest, Sha256};
+
+/// A document: where it came from, its text, and what is known of its pages.
+///
+/// ```
+/// # use textside::document; // the crate's own name in the project
+/// let document = document::read_bytes("-", b"# Title\n\nOne line.".to_vec(), Some("md"))?;
+/// assert_eq!(document.text, "Title\n\nOne line.");
+/// assert_eq!(document.headings[0].range, 0..5);
+/// # Ok::<(), document::DocumentError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The file and its fingerprint.
+    pub source: Source,
+    /// Normalized text; every offset and range of the document counts its bytes.
+    pub text: String,
+    /// All pages in order, those without text included.
+    pub pages: Vec<Page>,
+    /// Headings in order of appearance.
+    pub headings: Vec<Heading>,
+    /// What could not be read, and what was changed while reading.
+    pub warnings: Vec<Warning>,
+    /// Characters before every [`MARK_BYTES`]-th byte, counted when first asked for.
+    marks: OnceLock<Vec<usize>>,
+}
+
+/// Where a document came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The path or name as the user gave it.
+    pub uri: String,
+    /// SHA-256 of the file's bytes, in lowercase hexadecimal.
+    pub sha256: String,
+    /// Size of the file.
+    pub n_bytes: u64,
+    /// How the file was read.
+    pub format: Format,
+    /// The title in the file's metadata, or its first top-level heading.
+    pub title: Option<String>,
+}
+
+/// A file format that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Portable Document Format, with a text layer or without.
+    Pdf,
+    /// Plain text.
+    Text,
+    /// Markdown (`CommonMark`, with tables, footnotes and front matter).
+    Markdown,
+}
+
+impl Format {
+    /// The name used in reports: `pdf`, `text` or `markdown`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Text => "text",
+            Self::Markdown => "markdown",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One page and the text it gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Number of the page in the file, from 1.
+    pub number: u32,
+    /// Bytes of [`Document::text`] that came from this page.
+    pub range: Range<usize>,
+    /// How reading it ended.
+    pub status: PageStatus,
+}
+
+/// How reading a page ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PageStatus {
+    /// It has text.
+    Text,
+    /// It shows nothing.
+    Empty,
+    /// It shows something that is not text: a scan, a drawing, letters without meaning. The few
+    /// words it may have beside that (a stamp over a scan) are in its range.
+    NeedsOcr,
+    /// It could not be read.
+    Failed,
+}
+
+impl PageStatus {
+    /// The name used in reports: `text`, `empty`, `needs_ocr` or `failed`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Empty => "empty",
+            Self::NeedsOcr => "needs_ocr",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A heading and its rank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heading {
+    /// Bytes of [`Document::text`] that hold the heading.
+    pub range: Range<usize>,
+    /// 1 for the highest rank, 6 for the lowest.
+    pub level: u8,
+}
+
+/// Something the reader of a report should know about the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Stable name, such as `ligatures_repaired`.
+    pub code: &'static str,
+    /// The page it is about; none for the whole document.
+    pub page: Option<u32>,
+    /// One sentence for people.
+    pub message: String,
+}
+
+impl Warning {
+    fn new(code: &'static str, message: String) -> Self {
+        Self { code, page: None, message }
+    }
+
+    fn on_page(code: &'static str, page: u32, message: String) -> Self {
+        Self { code, page: Some(page), message }
+    }
+}
+
+/// Why a document could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// The file could not be opened or read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file has no bytes.
+    #[error("`{uri}` is empty")]
+    Empty {
+        /// The file.
+        uri: String,
+    },
+    /// The PDF is locked with a password.
+    #[error("`{uri}` is locked with a password")]
+    Password {
+        /// The file.
+        uri: String,
+    },
+    /// The file is named a PDF but does not begin like one.
+    #[error("`{uri}` is not a PDF: no `%PDF-` in its first 1024 bytes")]
+    NotPdf {
+        /// The file.
+        uri: String,
+    },
+    /// The PDF is damaged so badly that no page could be found.
+    #[error("`{uri}` is damaged: {reason}")]
+    Damaged {
+        /// The file.
+        uri: String,
+        /// What stopped the reader.
+        reason: String,
+    },
+    /// The file is of a known kind that is not read.
+    #[error("`{uri}` is {kind}, which cannot be read")]
+    Unsupported {
+        /// The file.
+        uri: String,
+        /// The kind of file, with its article.
+        kind: &'static str,
+    },
+    /// The file holds binary data.
+    #[error("`{uri}` is not text: {n_nul} of its {n_bytes} bytes are zero")]
+    Binary {
+        /// The file.
+        uri: String,
+        /// Zero bytes among the bytes that were looked at.
+        n_nul: usize,
+        /// Size of the file.
+        n_bytes: usize,
+    },
+}
+
+impl DocumentError {
+    /// The way out, where there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Io { .. } => None,
+            Self::Empty { .. } => Some("check that the file was copied or downloaded completely"),
+            Self::Password { .. } => Some("save a copy without the password and read that"),
+            Self::NotPdf { .. } => Some("if it is text, rename it to .txt or .md"),
+            Self::Damaged { .. } => Some("download it again, or open it in a viewer and save a copy"),
+            Self::Unsupported { .. } => Some("convert it to PDF, Markdown or plain text first"),
+            Self::Binary { .. } => Some("PDF, Markdown and plain text can be read"),
+        }
+    }
+}
+
+/// Reads a file: as a PDF if it begins like one, else by its extension.
+///
+/// `.md` and `.markdown` are Markdown; everything else is plain text.
+///
+/// # Errors
+/// [`DocumentError`] if nothing at all can be read. What is missing from a document that could be
+/// read in part is told by its pages and warnings.
+pub fn read(path: &Path) -> Result<Document, DocumentError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| DocumentError::Io { path: path.to_owned(), source })?;
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    read_bytes(&path.to_string_lossy(), bytes, extension.as_deref())
+}
+
+/// Reads a document that is in memory already, such as standard input.
+///
+/// - `uri`: what reports and errors call it
+/// - `hint_extension`: `md`, `txt`, … where known; a PDF is known by its content
+///
+/// # Errors
+/// As [`read`], without the reading.
+pub fn read_bytes(
+    uri: &str,
+    bytes: Vec<u8>,
+    hint_extension: Option<&str>,
+) -> Result<Document, DocumentError> {
+    if bytes.is_empty() {
+        return Err(DocumentError::Empty { uri: uri.to_owned() });
+    }
+    let mut source = Source {
+        uri: uri.to_owned(),
+        sha256: sha256_hex(&bytes),
+        n_bytes: bytes.len() as u64,
+        format: Format::Text,
+        title: None,
+    };
+    if begins_as_pdf(&bytes) {
+        source.format = Format::Pdf;
+        return pdf::read(source, bytes);
+    }
+    if let Some(kind) = known_binary(&bytes) {
+        return Err(DocumentError::Unsupported { uri: uri.to_owned(), kind });
+    }
+    match hint_extension {
+        Some("pdf") => Err(DocumentError::NotPdf { uri: uri.to_owned() }),
+        Some("md" | "markdown" | "mdown" | "mkd") => {
+            source.format = Format::Markdown;
+            markdown::read(source, &bytes)
+        }
+        _ => text::read(source, &bytes),
+    }
+}
+
+/// A PDF may have up to 1,024 bytes of anything before its header (ISO 32000-1, annex H.3.4.1).
+fn begins_as_pdf(bytes: &[u8]) -> bool {
+    bytes[..bytes.len().min(1024 + 5)].windows(5).any(|window| window == b"%PDF-")
+}
+
+/// Kinds of files that people feed by mistake, known by their first bytes.
+fn known_binary(bytes: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 10] = [
+        (b"PK\x03\x04", "a ZIP archive or an office document"),
+        (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an office document in the old binary format"),
+        (b"{\\rtf", "a rich text (RTF) document"),
+        (b"\x1F\x8B", "a gzip archive"),
+        (b"%!PS", "a PostScript file"),
+        (b"\x89PNG", "a PNG image"),
+        (b"\xFF\xD8\xFF", "a JPEG image"),
+        (b"GIF8", "a GIF image"),
+        (b"II*\0", "a TIFF image"),
+        (b"MM\0*", "a TIFF image"),
+    ];
+    KINDS.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, kind)| *kind)
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// Bytes between two marks of the character count.
+const MARK_BYTES: usize = 512;
+
+impl Document {
+    fn new(source: Source, text: String, pages: Vec<Page>) -> Self {
+        let (headings, warnings) = (Vec::new(), Vec::new());
+        Self { source, text, pages, headings, warnings, marks: OnceLock::new() }
+    }
+
+    /// The first and the last page that a range of bytes touches.
+    ///
+    /// An empty range touches the page it stands on. A document without pages answers `(1, 1)`.
+    #[must_use]
+    pub fn pages_of(&self, range: Range<usize>) -> (u32, u32) {
+        let last_byte = range.end.saturating_sub(1).max(range.start);
+        // Pages without text have empty ranges, so "ends after" finds the page that has the byte.
+        let page_at = |byte: usize| {
+            let at = self.pages.partition_point(|page| page.range.end <= byte);
+            self.pages.get(at).or(self.pages.last()).map_or(1, |page| page.number)
+        };
+        (page_at(range.start), page_at(last_byte))
+    }
+
+    /// Characters before a byte of the text.
+    ///
+    /// The first call counts the whole text; each call after that counts a few hundred bytes. An
+    /// offset inside a character counts that character, one past the end counts all.
+    #[must_use]
+    pub fn char_offset(&self, byte: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        let byte = byte.min(bytes.len());
+        let marks = self.marks.get_or_init(|| {
+            let mut n = 0;
+            let mut marks = Vec::with_capacity(bytes.len() / MARK_BYTES + 1);
+            for block in bytes.chunks(MARK_BYTES) {
+                marks.push(n);
+                n += n_chars(block);
+            }
+            marks.push(n);
+            marks
+        });
+        let block = byte / MARK_BYTES;
+        marks[block] + n_chars(&bytes[block * MARK_BYTES..byte])
+    }
+
+    /// A range of bytes as a range of characters.
+    #[must_use]
+    pub fn char_range(&self, range: Range<usize>) -> Range<usize> {
+        self.char_offset(range.start)..self.char_offset(range.end)
+    }
+
+    /// Runs of pages that ended the same way, as first and last page number.
+    #[must_use]
+    pub fn page_ranges(&self, status: PageStatus) -> Vec<(u32, u32)> {
+        let mut runs: Vec<(u32, u32)> = Vec::new();
+        for page in self.pages.iter().filter(|page| page.status == status) {
+            match runs.last_mut() {
+                Some((_, last)) if *last + 1 == page.number => *last = page.number,
+                _ => runs.push((page.number, page.number)),
+            }
+        }
+        runs
+    }
+
+    /// How many pages ended this way.
+    #[must_use]
+    pub fn n_pages(&self, status: PageStatus) -> usize {
+        self.pages.iter().filter(|page| page.status == status).count()
+    }
+
+    /// Whether any page has text to summarize.
+    #[must_use]
+    pub fn has_text(&self) -> bool {
+        self.text.chars().any(char::is_alphanumeric)
+    }
+
+    /// The title: the source's own, or the first heading of the highest rank.
+    fn settle_title(&mut self) {
+        if self.source.title.is_none() {
+            let first = self.headings.iter().find(|heading| heading.level == 1);
+            self.source.title = first
+                .map(|heading| self.text[heading.range.clone()].replace('\n', " "))
+                .filter(|title| !title.is_empty() && title.len() <= 300);
+        }
+    }
+}
+
+/// Characters that begin in these bytes of UTF-8.
+fn n_chars(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(content: &str) -> Document {
+        read_bytes("-", content.as_bytes().to_vec(), None).unwrap()
+    }
+
+    #[test]
+    fn a_zero_byte_file_is_refused() {
+        let err = read_bytes("a.pdf", Vec::new(), Some("pdf")).unwrap_err();
+        assert!(matches!(err, DocumentError::Empty { .. }));
+        assert_eq!(err.to_string(), "`a.pdf` is empty");
+        assert!(err.hint().is_some());
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let err = read(Path::new("no/such/file.txt")).unwrap_err();
+        assert!(err.to_string().starts_with("cannot read `no/such/file.txt`: "));
+    }
+
+    #[test]
+    fn text_named_pdf_is_refused() {
+        let err = read_bytes("a.pdf", b"hello".to_vec(), Some("pdf")).unwrap_err();
+        assert!(matches!(err, DocumentError::NotPdf { .. }));
+    }
+
+    #[test]
+    fn an_office_document_is_refused_by_kind() {
+        let err = read_bytes("a.docx", b"PK\x03\x04rest".to_vec(), Some("docx")).unwrap_err();
+        assert!(err.to_string().contains("office document"), "{err}");
+    }
+
+    #[test]
+    fn pages_are_found_by_bytes() {
+        let document = text("one\x0ctwo\x0c\x0cfour");
+        let statuses: Vec<_> = document.pages.iter().map(|page| page.status).collect();
+        use PageStatus::{Empty, Text};
+        assert_eq!(statuses, [Text, Text, Empty, Text]);
+        let four = document.text.find("four").unwrap();
+        assert_eq!(document.pages_of(0..3), (1, 1));
+        assert_eq!(document.pages_of(0..document.text.len()), (1, 4));
+        assert_eq!(document.pages_of(four..four + 4), (4, 4));
+        assert_eq!(document.pages_of(four..four), (4, 4));
+        assert_eq!(document.page_ranges(Text), [(1, 2), (4, 4)]);
+        assert_eq!(document.page_ranges(Empty), [(3, 3)]);
+    }
+
+    #[test]
+    fn characters_are_counted_as_the_slow_way_counts_them() {
+        let document = text(&"aé漢🦀 ".repeat(700));
+        for (byte, _) in document.text.char_indices().step_by(37) {
+            assert_eq!(document.char_offset(byte), document.text[..byte].chars().count());
+        }
+        let n = document.text.chars().count();
+        assert_eq!(document.char_offset(document.text.len()), n);
+        assert_eq!(document.char_offset(usize::MAX), n);
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_bytes() {
+        let sha = text("abc").source.sha256;
+        assert_eq!(sha, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

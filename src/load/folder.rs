@@ -1,0 +1,102 @@
+//! A folder as Hugging Face keeps it: `config.json` and `model.safetensors`, whole or in shards.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::MmapedSafetensors;
+use candle_core::{DType, Device, Tensor};
+use serde_json::Value;
+
+use super::names::{self, Place};
+use super::{LoadError, config};
+use crate::model::{Linear, Part, Spec, Weights};
+
+/// An opened folder.
+pub struct Folder {
+    /// What the model is made of.
+    pub spec: Spec,
+    /// The weight files, in order of their names.
+    pub files: Vec<PathBuf>,
+    tensors: MmapedSafetensors,
+    dtype: DType,
+    device: Device,
+}
+
+impl Folder {
+    /// Opens a folder; matrices are handed over in `dtype` on `device`.
+    ///
+    /// # Errors
+    /// [`LoadError`] naming the file that is missing, damaged or not supported.
+    pub fn open(dir: &Path, dtype: DType, device: &Device) -> Result<Self, LoadError> {
+        let spec = config::parse(&read_json(&dir.join("config.json"))?)?;
+        let files = weight_files(dir)?;
+        for file in &files {
+            fs::metadata(file).map_err(|source| LoadError::Read { path: file.clone(), source })?;
+        }
+        // SAFETY: the mapping is read-only. A file that another process shortens while it is
+        // mapped ends this process by a signal; that is the price of not copying the weights.
+        let tensors = unsafe { MmapedSafetensors::multi(&files) }
+            .map_err(|e| LoadError::Damaged { path: dir.to_owned(), what: e.to_string() })?;
+        Ok(Self { spec, files, tensors, dtype, device: device.clone() })
+    }
+
+    fn tensor(&self, place: &Place, suffix: &str) -> Result<Option<Tensor>, candle_core::Error> {
+        let name = format!("{}.{suffix}", place.module);
+        if self.tensors.get(&name).is_err() {
+            return Ok(None);
+        }
+        let whole = self.tensors.load(&name, &self.device)?;
+        let Some(rows) = &place.rows else { return Ok(Some(whole)) };
+        let parts = rows
+            .iter()
+            .map(|r| whole.narrow(0, r.start, r.len()))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Tensor::cat(&parts, 0)?))
+    }
+}
+
+impl Weights for Folder {
+    fn matrix(&self, part: Part, layer: usize) -> Result<Option<Linear>, candle_core::Error> {
+        let Some(place) = names::hugging_face(&self.spec, part, layer) else { return Ok(None) };
+        let Some(weight) = self.tensor(&place, "weight")? else { return Ok(None) };
+        let bias = match part {
+            Part::Embedding => None,
+            _ => self.tensor(&place, "bias")?.map(|b| b.to_dtype(self.dtype)).transpose()?,
+        };
+        Ok(Some(Linear::dense(weight.to_dtype(self.dtype)?).with_bias(bias)))
+    }
+
+    fn norm(&self, part: Part, layer: usize) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error> {
+        let Some(place) = names::hugging_face(&self.spec, part, layer) else { return Ok(None) };
+        let Some(weight) = self.tensor(&place, "weight")? else { return Ok(None) };
+        let bias = self.tensor(&place, "bias")?.map(|b| b.to_dtype(DType::F32)).transpose()?;
+        Ok(Some((weight.to_dtype(DType::F32)?, bias)))
+    }
+}
+
+/// Reads a JSON file whole.
+pub fn read_json(path: &Path) -> Result<Value, LoadError> {
+    let bytes = fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|e| LoadError::Damaged { path: path.to_owned(), what: e.to_string() })
+}
+
+/// `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let index = dir.join("model.safetensors.index.json");
+    if !index.is_file() {
+        return Ok(vec![dir.join("model.safetensors")]);
+    }
+    let json = read_json(&index)?;
+    let damaged = |what: &str| LoadError::Damaged { path: index.clone(), what: what.to_owned() };
+    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| damaged("no weight_map"))?;
+    let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
+    if names.is_empty() {
+        return Err(damaged("an empty weight_map"));
+    }
+    if let Some(name) = names.iter().find(|n| n.contains(['/', '\\']) || n.starts_with('.')) {
+        return Err(damaged(&format!("the shard `{name}` lies outside the folder")));
+    }
+    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+}

@@ -1,0 +1,155 @@
+//! What files call the parts of a decoder.
+
+use std::ops::Range;
+
+use crate::model::{Part, Spec};
+
+/// Where a part lies in a Hugging Face file: a tensor and, where several parts are fused, its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the module; its tensors are `{module}.weight` and perhaps `{module}.bias`.
+    pub module: String,
+    /// Rows that belong to the part, in order; `None` for all.
+    pub rows: Option<Vec<Range<usize>>>,
+}
+
+/// Where Hugging Face keeps this part, if the family has it.
+#[must_use]
+pub fn hugging_face(spec: &Spec, part: Part, layer: usize) -> Option<Place> {
+    let (root, inner) = match spec.family.as_str() {
+        "gpt_neox" => gpt_neox(part),
+        "falcon" => falcon(spec, part),
+        "mpt" => mpt(part),
+        _ => llama(part),
+    }?;
+    let module = match root {
+        Root::Top => inner.to_owned(),
+        Root::Layers(prefix) => format!("{prefix}.{layer}.{inner}"),
+    };
+    Some(Place { module, rows: fused_rows(spec, part) })
+}
+
+/// What GGUF calls this part.
+#[must_use]
+pub fn gguf(part: Part, layer: usize) -> String {
+    let inner = match part {
+        Part::Embedding => return "token_embd".to_owned(),
+        Part::FinalNorm => return "output_norm".to_owned(),
+        Part::Head => return "output".to_owned(),
+        Part::AttentionNorm => "attn_norm",
+        Part::Query => "attn_q",
+        Part::Key => "attn_k",
+        Part::Value => "attn_v",
+        Part::QueryNorm => "attn_q_norm",
+        Part::KeyNorm => "attn_k_norm",
+        Part::Output => "attn_output",
+        Part::MlpNorm => "ffn_norm",
+        Part::Gate => "ffn_gate",
+        Part::Up => "ffn_up",
+        Part::Down => "ffn_down",
+    };
+    format!("blk.{layer}.{inner}")
+}
+
+enum Root {
+    Top,
+    Layers(&'static str),
+}
+
+fn llama(part: Part) -> Option<(Root, &'static str)> {
+    let inner = match part {
+        Part::Embedding => return Some((Root::Top, "model.embed_tokens")),
+        Part::FinalNorm => return Some((Root::Top, "model.norm")),
+        Part::Head => return Some((Root::Top, "lm_head")),
+        Part::AttentionNorm => "input_layernorm",
+        Part::Query => "self_attn.q_proj",
+        Part::Key => "self_attn.k_proj",
+        Part::Value => "self_attn.v_proj",
+        Part::QueryNorm => "self_attn.q_norm",
+        Part::KeyNorm => "self_attn.k_norm",
+        Part::Output => "self_attn.o_proj",
+        Part::MlpNorm => "post_attention_layernorm",
+        Part::Gate => "mlp.gate_proj",
+        Part::Up => "mlp.up_proj",
+        Part::Down => "mlp.down_proj",
+    };
+    Some((Root::Layers("model.layers"), inner))
+}
+
+fn gpt_neox(part: Part) -> Option<(Root, &'static str)> {
+    let inner = match part {
+        Part::Embedding => return Some((Root::Top, "gpt_neox.embed_in")),
+        Part::FinalNorm => return Some((Root::Top, "gpt_neox.final_layer_norm")),
+        Part::Head => return Some((Root::Top, "embed_out")),
+        Part::AttentionNorm => "input_layernorm",
+        Part::Query | Part::Key | Part::Value => "attention.query_key_value",
+        Part::Output => "attention.dense",
+        Part::MlpNorm => "post_attention_layernorm",
+        Part::Up => "mlp.dense_h_to_4h",
+        Part::Down => "mlp.dense_4h_to_h",
+        Part::QueryNorm | Part::KeyNorm | Part::Gate => return None,
+    };
+    Some((Root::Layers("gpt_neox.layers"), inner))
+}
+
+fn falcon(spec: &Spec, part: Part) -> Option<(Root, &'static str)> {
+    let two_norms = spec.residual == crate::model::Residual::Parallel;
+    let inner = match part {
+        Part::Embedding => return Some((Root::Top, "transformer.word_embeddings")),
+        Part::FinalNorm => return Some((Root::Top, "transformer.ln_f")),
+        Part::Head => return Some((Root::Top, "lm_head")),
+        Part::AttentionNorm if two_norms => "ln_attn",
+        Part::MlpNorm if two_norms => "ln_mlp",
+        Part::AttentionNorm => "input_layernorm",
+        Part::MlpNorm => "post_attention_layernorm",
+        Part::Query | Part::Key | Part::Value => "self_attention.query_key_value",
+        Part::Output => "self_attention.dense",
+        Part::Up => "mlp.dense_h_to_4h",
+        Part::Down => "mlp.dense_4h_to_h",
+        Part::QueryNorm | Part::KeyNorm | Part::Gate => return None,
+    };
+    Some((Root::Layers("transformer.h"), inner))
+}
+
+fn mpt(part: Part) -> Option<(Root, &'static str)> {
+    let inner = match part {
+        Part::Embedding => return Some((Root::Top, "transformer.wte")),
+        Part::FinalNorm => return Some((Root::Top, "transformer.norm_f")),
+        Part::Head => return Some((Root::Top, "lm_head")),
+        Part::AttentionNorm => "norm_1",
+        Part::Query | Part::Key | Part::Value => "attn.Wqkv",
+        Part::Output => "attn.out_proj",
+        Part::MlpNorm => "norm_2",
+        Part::Up => "ffn.up_proj",
+        Part::Down => "ffn.down_proj",
+        Part::QueryNorm | Part::KeyNorm | Part::Gate => return None,
+    };
+    Some((Root::Layers("transformer.blocks"), inner))
+}
+
+/// The rows of a fused query-key-value matrix that belong to one of the three.
+fn fused_rows(spec: &Spec, part: Part) -> Option<Vec<Range<usize>>> {
+    let which = match part {
+        Part::Query => 0,
+        Part::Key => 1,
+        Part::Value => 2,
+        _ => return None,
+    };
+    let (h, g, d) = (spec.n_heads, spec.n_kv_heads, spec.head_dim);
+    match spec.family.as_str() {
+        // Every group of heads has its queries, then its key, then its value; where each query
+        // head has a key of its own a group is one head.
+        "gpt_neox" | "falcon" => {
+            let group = h / g;
+            let stride = group + 2;
+            let (skip, take) = [(0, group), (group, 1), (group + 1, 1)][which];
+            Some((0..g).map(|k| (k * stride + skip) * d..(k * stride + skip + take) * d).collect())
+        }
+        // All queries, all keys, all values.
+        "mpt" => {
+            let ends = [0, h * d, (h + g) * d, (h + 2 * g) * d];
+            Some(std::iter::once(ends[which]..ends[which + 1]).collect())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Attention over a streaming cache: pinned keys and ring keys in one softmax.
+//!
+//! The query is rotated twice, once at its stream index for the ring and once at its clamped
+//! position for the pinned keys, so no stored key is ever rotated again.
+
+use candle_core::{D, Result, Tensor};
+
+use crate::cache::{KvCache, Layout, Visible};
+use crate::cache::kv::LayerCache;
+
+/// What all layers share while one chunk is fed.
+#[derive(Debug)]
+pub struct Step {
+    /// Stream index of each token.
+    pub indices: Vec<usize>,
+    /// What each token sees.
+    pub visible: Vec<Visible>,
+    layout: Layout,
+}
+
+impl Step {
+    /// The step that feeds tokens of these indices into `cache`.
+    pub fn new(cache: &KvCache, indices: Vec<usize>) -> Self {
+        let visible = indices.iter().map(|&i| cache.visible(i)).collect();
+        Self { indices, visible, layout: *cache.layout() }
+    }
+
+    /// The position of each token as the pinned keys see it.
+    pub fn pinned_positions(&self) -> Vec<usize> {
+        self.indices.iter().map(|&i| self.layout.pinned_position(i)).collect()
+    }
+
+    /// What is added to every score, `[H or 1, T, n_slots]`: minus infinity for slots that a query
+    /// does not see, otherwise the ALiBi bias, or 0.
+    fn bias(&self, slopes: Option<&[f32]>) -> Vec<f32> {
+        let n_slots = self.layout.n_slots();
+        let slopes = slopes.unwrap_or(&[0.0]);
+        let mut bias = vec![f32::NEG_INFINITY; slopes.len() * self.indices.len() * n_slots];
+        for (slope, rows) in slopes.iter().zip(bias.chunks_exact_mut(self.indices.len() * n_slots)) {
+            let tokens = self.indices.iter().zip(&self.visible);
+            for (row, (&index, seen)) in rows.chunks_exact_mut(n_slots).zip(tokens) {
+                let from_pinned = self.layout.pinned_position(index);
+                #[expect(clippy::cast_precision_loss, reason = "distances are below the window")]
+                let fall = |distance: usize| -slope * distance as f32;
+                for slot in seen.pinned.clone() {
+                    row[slot] = fall(from_pinned - slot);
+                }
+                let ring = seen.ring.iter().cloned().flatten();
+                for (slot, key_index) in ring.zip(seen.first_index..) {
+                    row[slot] = fall(index - key_index);
+                }
+            }
+        }
+        bias
+    }
+}
+
+/// Attention in plain tensor operations, on any device: the definition, and the twin of the fast
+/// paths.
+///
+/// - `q_ring`, `q_pinned`: `[T, H, D]`
+/// - returns `[T, H*D]`
+pub fn plain(
+    step: &Step,
+    q_ring: &Tensor,
+    q_pinned: &Tensor,
+    cache: &LayerCache,
+    scale: f64,
+    slopes: Option<&[f32]>,
+) -> Result<Tensor> {
+    let (t, h, d) = q_ring.dims3()?;
+    let (g, n_slots, _) = cache.keys.dims3()?;
+    let n_sink = step.layout.n_sink();
+    let group = h / g;
+    // [T, H, D] -> [G, group*T, D]: grouped heads are more queries of the same keys.
+    let fold = |q: &Tensor| {
+        q.reshape((t, g, group, d))?.permute((1, 2, 0, 3))?.contiguous()?.reshape((g, group * t, d))
+    };
+    let scores = |q: &Tensor, from: usize, len: usize| {
+        fold(q)?.matmul(&cache.keys.narrow(1, from, len)?.transpose(1, 2)?.contiguous()?)
+    };
+    let ring = scores(q_ring, n_sink, n_slots - n_sink)?; // [G, group*T, n_ring]
+    let all = if n_sink == 0 {
+        ring
+    } else {
+        Tensor::cat(&[scores(q_pinned, 0, n_sink)?, ring], D::Minus1)? // [G, group*T, n_slots]
+    };
+    let bias = step.bias(slopes);
+    let n_slopes = slopes.map_or(1, <[f32]>::len);
+    let bias = Tensor::from_vec(bias, (n_slopes, t, n_slots), q_ring.device())?.to_dtype(all.dtype())?;
+    let all = (all.reshape((h, t, n_slots))? * scale)?.broadcast_add(&bias)?;
+    let weights = candle_nn::ops::softmax_last_dim(&all)?.reshape((g, group * t, n_slots))?;
+    // Slots that nobody sees may hold anything but NaN: they are allocated as zeros.
+    let out = weights.matmul(&cache.values)?; // [G, group*T, D]
+    out.reshape((g, group, t, d))?.permute((2, 0, 1, 3))?.contiguous()?.reshape((t, h * d))
+}

@@ -1,0 +1,322 @@
+//! The decoder: tokens in, logits out, one streaming cache per stream.
+
+use candle_core::{DType, Device, IndexOp, Tensor};
+
+use super::attention::{self, Step};
+use super::linear::Linear;
+use super::ops::NormLayer;
+use super::rope::Angles;
+use super::spec::{Mlp, Positions, Residual, Spec};
+use crate::cache::kv::KvShape;
+use crate::cache::{CacheError, KvCache, Layout};
+
+/// Why a model could not be built or run.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The weights lack a tensor that the model's description needs.
+    #[error("the weights have no tensor for {part:?} of layer {layer}")]
+    Missing {
+        /// Which part.
+        part: Part,
+        /// In which layer (0 for parts outside the layers).
+        layer: usize,
+    },
+    /// A token that the vocabulary does not have.
+    #[error("token id {id} lies outside the vocabulary of {n_vocab} tokens")]
+    UnknownToken {
+        /// The id.
+        id: u32,
+        /// Size of the vocabulary.
+        n_vocab: usize,
+    },
+    /// The cache refused.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The device or a shape failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+/// The parts of a decoder, whatever a file calls them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Token embedding `[V, C]`.
+    Embedding,
+    /// Norm before attention.
+    AttentionNorm,
+    /// Queries `[H*D, C]`.
+    Query,
+    /// Keys `[G*D, C]`.
+    Key,
+    /// Values `[G*D, C]`.
+    Value,
+    /// Norm of each query head.
+    QueryNorm,
+    /// Norm of each key head.
+    KeyNorm,
+    /// Attention output `[C, H*D]`.
+    Output,
+    /// Norm before the MLP.
+    MlpNorm,
+    /// MLP gate `[F, C]`.
+    Gate,
+    /// MLP up `[F, C]`.
+    Up,
+    /// MLP down `[C, F]`.
+    Down,
+    /// Norm before the head.
+    FinalNorm,
+    /// Output head `[V, C]`.
+    Head,
+}
+
+/// Where a decoder gets its tensors from.
+pub trait Weights {
+    /// A matrix with its bias, if it has one. `None` if the file has no such matrix.
+    ///
+    /// # Errors
+    /// If the tensor is damaged or the device has no room for it.
+    fn matrix(&self, part: Part, layer: usize) -> Result<Option<Linear>, candle_core::Error>;
+
+    /// Weight and bias of a norm, in f32. `None` if the file has no such norm.
+    ///
+    /// # Errors
+    /// If the tensor is damaged or the device has no room for it.
+    fn norm(&self, part: Part, layer: usize) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error>;
+}
+
+/// For which tokens of a chunk logits are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// For none: the tokens are only to be remembered.
+    Nothing,
+    /// For the last one.
+    Last,
+    /// For every one.
+    All,
+}
+
+/// A language model as a stream sees it: the decoder, or a scripted one in tests.
+pub trait LanguageModel {
+    /// What the model is made of.
+    fn spec(&self) -> &Spec;
+
+    /// Allocates the cache of one stream.
+    ///
+    /// # Errors
+    /// If the device has no room for it.
+    fn new_cache(&self, layout: Layout) -> Result<KvCache, ModelError>;
+
+    /// Feeds one chunk, at most as long as [`KvCache::fit`] allows, and returns logits.
+    ///
+    /// - returns `[0, V]`, `[1, V]` or `[T, V]` f32, as wanted
+    ///
+    /// # Errors
+    /// [`CacheError::ChunkTooLong`] or [`ModelError::UnknownToken`], with the cache unchanged;
+    /// [`ModelError::Tensor`] if the device fails, with the stream unusable.
+    fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError>;
+}
+
+/// A decoder of any family, with its weights.
+#[derive(Debug)]
+pub struct Decoder {
+    spec: Spec,
+    embedding: Linear,
+    layers: Vec<Layer>,
+    final_norm: NormLayer,
+    head: Linear,
+    /// Angle per step of each rotated pair; empty without rotary embedding.
+    frequencies: Vec<f64>,
+    dtype: DType,
+    device: Device,
+}
+
+#[derive(Debug)]
+struct Layer {
+    attention_norm: NormLayer,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    query_norm: Option<NormLayer>,
+    key_norm: Option<NormLayer>,
+    output: Linear,
+    /// Absent where attention and MLP share one norm.
+    mlp_norm: Option<NormLayer>,
+    gate: Option<Linear>,
+    up: Linear,
+    down: Linear,
+}
+
+impl Decoder {
+    /// Builds the decoder that `spec` describes from `weights`.
+    ///
+    /// `dtype` is that of activations and cache.
+    ///
+    /// # Errors
+    /// [`ModelError::Missing`] if the weights lack a part; [`ModelError::Tensor`] if one is damaged.
+    pub fn new(spec: Spec, weights: &dyn Weights, dtype: DType, device: &Device) -> Result<Self, ModelError> {
+        let matrix = |part, layer| weights.matrix(part, layer)?.ok_or(ModelError::Missing { part, layer });
+        let try_norm = |part, layer| -> Result<Option<NormLayer>, ModelError> {
+            let found = weights.norm(part, layer)?;
+            Ok(found.map(|(weight, bias)| NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias)))
+        };
+        let norm = |part, layer| try_norm(part, layer)?.ok_or(ModelError::Missing { part, layer });
+        let layers = (0..spec.n_layers)
+            .map(|l| {
+                Ok(Layer {
+                    attention_norm: norm(Part::AttentionNorm, l)?,
+                    query: matrix(Part::Query, l)?,
+                    key: matrix(Part::Key, l)?,
+                    value: matrix(Part::Value, l)?,
+                    query_norm: if spec.qk_norm { Some(norm(Part::QueryNorm, l)?) } else { None },
+                    key_norm: if spec.qk_norm { Some(norm(Part::KeyNorm, l)?) } else { None },
+                    output: matrix(Part::Output, l)?,
+                    mlp_norm: match spec.residual {
+                        Residual::ParallelSharedNorm => None,
+                        Residual::Sequential | Residual::Parallel => Some(norm(Part::MlpNorm, l)?),
+                    },
+                    gate: match spec.mlp {
+                        Mlp::Gated(_) => Some(matrix(Part::Gate, l)?),
+                        Mlp::Plain(_) => None,
+                    },
+                    up: matrix(Part::Up, l)?,
+                    down: matrix(Part::Down, l)?,
+                })
+            })
+            .collect::<Result<Vec<_>, ModelError>>()?;
+        let embedding = matrix(Part::Embedding, 0)?;
+        let head = if spec.tied { embedding.clone() } else { matrix(Part::Head, 0)? };
+        let frequencies = match &spec.positions {
+            Positions::Rope(rope) => rope.frequencies(),
+            Positions::Alibi { .. } => Vec::new(),
+        };
+        let final_norm = norm(Part::FinalNorm, 0)?;
+        let device = device.clone();
+        Ok(Self { spec, embedding, layers, final_norm, head, frequencies, dtype, device })
+    }
+
+    /// `[T, C]` to `[T, C]` through attention; keys and values go into the cache.
+    fn attend(
+        &self,
+        l: usize,
+        x: &Tensor,
+        step: &Step,
+        rotation: Option<&Rotation>,
+        cache: &mut KvCache,
+    ) -> Result<Tensor, ModelError> {
+        let (layer, spec) = (&self.layers[l], &self.spec);
+        let t = x.dim(0)?;
+        let [q, k, v] = Linear::forward_many([&layer.query, &layer.key, &layer.value], x)?;
+        let mut q = q.reshape((t, spec.n_heads, spec.head_dim))?; // [T, H, D]
+        let mut k = k.reshape((t, spec.n_kv_heads, spec.head_dim))?; // [T, G, D]
+        let v = v.reshape((t, spec.n_kv_heads, spec.head_dim))?; // [T, G, D]
+        if let (Some(qn), Some(kn)) = (&layer.query_norm, &layer.key_norm) {
+            q = qn.forward(&q)?;
+            k = kn.forward(&k)?;
+        }
+        let (q_ring, q_pinned) = match rotation {
+            Some(Rotation { ring, pinned }) => {
+                k = ring.rotate(&k)?;
+                let q_ring = ring.rotate(&q)?;
+                let q_pinned = match pinned {
+                    Some(pinned) => pinned.rotate(&q)?,
+                    None => q_ring.clone(),
+                };
+                (q_ring, q_pinned)
+            }
+            None => (q.clone(), q),
+        };
+        let by_head = |x: &Tensor| x.transpose(0, 1)?.contiguous(); // [G, T, D]
+        let stored = cache.store(l, &by_head(&k)?, &by_head(&v)?)?;
+        let slopes = match &spec.positions {
+            Positions::Alibi { slopes } => Some(&slopes[..]),
+            Positions::Rope(_) => None,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
+        let scale = 1.0 / (spec.head_dim as f64).sqrt();
+        let out = attention::plain(step, &q_ring, &q_pinned, stored, scale, slopes)?; // [T, H*D]
+        Ok(layer.output.forward(&out)?)
+    }
+
+    /// `[T, C]` to `[T, C]` through the feed-forward part.
+    fn mlp(&self, layer: &Layer, x: &Tensor) -> Result<Tensor, ModelError> {
+        let inner = match (self.spec.mlp, &layer.gate) {
+            (Mlp::Gated(act), Some(gate)) => {
+                let [gate, up] = Linear::forward_many([gate, &layer.up], x)?; // [T, F]
+                act.gated(&gate, &up)?
+            }
+            (Mlp::Gated(act) | Mlp::Plain(act), _) => act.forward(&layer.up.forward(x)?)?,
+        };
+        Ok(layer.down.forward(&inner)?)
+    }
+}
+
+/// The two rotations of a chunk's queries.
+struct Rotation {
+    /// At the stream index: for the ring, and for the keys themselves.
+    ring: Angles,
+    /// At the clamped position, where any differs from the stream index.
+    pinned: Option<Angles>,
+}
+
+impl LanguageModel for Decoder {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn new_cache(&self, layout: Layout) -> Result<KvCache, ModelError> {
+        let shape = KvShape {
+            n_layers: self.spec.n_layers,
+            n_kv_heads: self.spec.n_kv_heads,
+            head_dim: self.spec.head_dim,
+        };
+        Ok(KvCache::new(layout, shape, self.dtype, &self.device)?)
+    }
+
+    fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError> {
+        let n_vocab = self.spec.n_vocab;
+        if let Some(&id) = ids.iter().find(|&&id| id as usize >= n_vocab) {
+            return Err(ModelError::UnknownToken { id, n_vocab });
+        }
+        let step = Step::new(cache, cache.plan(ids.len())?);
+        let rotation = match &self.spec.positions {
+            Positions::Rope(rope) => {
+                let pinned = step.pinned_positions();
+                let angles = |positions: &[usize]| Angles::new(rope, &self.frequencies, positions);
+                Some(Rotation {
+                    ring: angles(&step.indices),
+                    pinned: (pinned != step.indices).then(|| angles(&pinned)),
+                })
+            }
+            Positions::Alibi { .. } => None,
+        };
+        let mut x = self.embedding.rows(ids, self.dtype)?; // [T, C]
+        for (l, layer) in self.layers.iter().enumerate() {
+            let h = layer.attention_norm.forward(&x)?;
+            let attended = self.attend(l, &h, &step, rotation.as_ref(), cache)?;
+            x = match (self.spec.residual, &layer.mlp_norm) {
+                (Residual::Sequential, Some(norm)) => {
+                    let x = (x + attended)?;
+                    let fed = self.mlp(layer, &norm.forward(&x)?)?;
+                    (x + fed)?
+                }
+                (Residual::Parallel, Some(norm)) => {
+                    let fed = self.mlp(layer, &norm.forward(&x)?)?;
+                    ((x + attended)? + fed)?
+                }
+                _ => {
+                    let fed = self.mlp(layer, &h)?;
+                    ((x + attended)? + fed)?
+                }
+            };
+        }
+        cache.advance(ids.len());
+        let x = match want {
+            Want::Nothing => return Ok(Tensor::zeros((0, n_vocab), DType::F32, &Device::Cpu)?),
+            Want::Last => x.i(ids.len() - 1..)?.contiguous()?,
+            Want::All => x,
+        };
+        let logits = self.head.forward(&self.final_norm.forward(&x)?)?; // [1 or T, V]
+        Ok(logits.to_dtype(DType::F32)?)
+    }
+}

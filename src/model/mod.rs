@@ -1,0 +1,16 @@
+//! One decoder for every family, described by data.
+//!
+//! A [`Spec`] says what a model is made of; [`Weights`] hands over its tensors; [`Decoder`] feeds
+//! tokens through them into a [`KvCache`](crate::cache::KvCache). A new family is a new `Spec` and
+//! a table of names in [`crate::load`], not a new decoder.
+
+mod attention;
+mod decoder;
+mod linear;
+mod ops;
+mod rope;
+mod spec;
+
+pub use decoder::{Decoder, LanguageModel, ModelError, Part, Want, Weights};
+pub use linear::Linear;
+pub use spec::{Activation, Mlp, Norm, NormKind, Positions, Residual, Rope, RopeScaling, Spec};

@@ -1,0 +1,81 @@
+//! The choice of kernel: what the processor offers, and how rows of activations
+//! are cut into tiles.
+
+use super::activations::QuantBlock;
+use super::formats::BlockFormat;
+use super::layout::PANEL;
+use super::scalar;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+
+/// Most rows of activations in a tile.
+pub(super) const MAX_WIDTH: usize = 12;
+
+/// Products of one panel with the rows of a tile.
+pub(super) type Sums = [[f32; PANEL]; MAX_WIDTH];
+
+/// Multiplies one panel with a number of rows that is the function's own: the
+/// first sums are written, the others are left alone.
+///
+/// # Safety
+/// The processor must have the instructions of the module it comes from, and
+/// the tile must be as its fields say.
+pub(super) type TileFn = unsafe fn(&Tile<'_>, &mut Sums);
+
+/// What one call works on.
+pub(super) struct Tile<'a> {
+    /// `Shape::panel_bytes(n_blocks)` bytes, at a multiple of 64.
+    pub(super) panel: &'a [u8],
+    /// `[ceil(width / 4), n_blocks]`, or more.
+    pub(super) x: &'a [QuantBlock],
+    /// Blocks of 32 columns.
+    pub(super) n_blocks: usize,
+}
+
+/// A set of instructions that kernels are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Isa {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// The sets this processor has, best last.
+    pub(super) fn available() -> impl DoubleEndedIterator<Item = Self> {
+        let mut sets = vec![Self::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
+                sets.push(Self::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni")
+            {
+                sets.push(Self::Avx512);
+            }
+        }
+        sets.into_iter()
+    }
+
+    /// The best set this processor has.
+    pub(super) fn best() -> Self {
+        static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
+        *BEST.get_or_init(|| Self::available().next_back().unwrap_or(Self::Scalar))
+    }
+
+    /// Tiles for `format`, widest first: width and function. The last has width 1.
+    pub(super) fn tiles(self, format: BlockFormat) -> &'static [(usize, TileFn)] {
+        match self {
+            Self::Scalar => scalar::tiles(format),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::tiles(format),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::tiles(format),
+        }
+    }
+}
