@@ -12,9 +12,9 @@ mod gguf;
 mod scan;
 mod stream;
 
-use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{borrow::Cow, collections::HashMap, panic::catch_unwind};
 
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokenizers::{
     DecoderWrapper, ModelWrapper, NormalizerWrapper, OffsetReferential, OffsetType,
@@ -29,6 +29,9 @@ use scan::{Found, Matcher};
 
 /// Bytes encoded at once: below it the library is linear, above it memory is wasted.
 const RUN_BYTES: usize = 16 * 1024;
+
+/// More tokens than any vocabulary has: a higher id is a damaged file.
+const MAX_VOCAB: usize = 1 << 24;
 
 /// What can go wrong between text and ids.
 #[derive(Debug, thiserror::Error)]
@@ -144,16 +147,26 @@ enum Kind {
 }
 
 /// A token of the vocabulary that stands outside the merges.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 struct Added {
     id: u32,
     content: String,
     /// Left out of decoded text.
+    #[serde(default)]
     special: bool,
     /// Swallows the whitespace before it.
+    #[serde(default)]
     lstrip: bool,
     /// Swallows the whitespace behind it.
+    #[serde(default)]
     rstrip: bool,
+}
+
+/// The part of a `tokenizer.json` that we read ourselves.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    added_tokens: Vec<Added>,
 }
 
 impl Added {
@@ -178,6 +191,8 @@ pub struct Tokenizer {
     /// The harmless ones: looked for in documents too.
     spaces: Matcher,
     unknown: Option<u32>,
+    /// By byte, whether a byte-level vocabulary lacks a piece for it.
+    unspellable: Option<Box<[bool; 256]>>,
     n_vocab: usize,
     bos: Option<u32>,
     eos: Option<u32>,
@@ -211,22 +226,18 @@ impl Tokenizer {
             .map_err(|_| TokenError::Json { reason: "its tables contradict each other".into() })?
             .map_err(|err| TokenError::Json { reason: err.to_string() })?;
 
-        let added = read
-            .get_added_tokens_decoder()
-            .into_iter()
-            .map(|(id, token)| Added {
-                id,
-                content: token.content,
-                special: token.special,
-                lstrip: token.lstrip,
-                rstrip: token.rstrip,
-            })
-            .collect();
+        // The library gives added tokens numbers of its own where it thinks it knows better; the
+        // model was trained with those of the file.
+        let File { added_tokens: added } = serde_json::from_slice(bytes)
+            .map_err(|err| TokenError::Json { reason: err.to_string() })?;
+        let token_id = |content: &str| {
+            added.iter().find(|token| token.content == content).map(|token| token.id)
+        };
         let bos = read
             .get_post_processor()
             .and_then(|processor| serde_json::to_value(processor).ok())
             .and_then(|processor| opening_token(&processor))
-            .and_then(|token| read.token_to_id(&token));
+            .and_then(|token| token_id(&token).or_else(|| read.get_model().token_to_id(&token)));
         let model = read.get_model().clone();
         let unknown = match &model {
             ModelWrapper::BPE(bpe) => bpe.unk_token.as_deref().and_then(|t| bpe.token_to_id(t)),
@@ -273,6 +284,11 @@ impl Tokenizer {
             .chain(parts.added.iter().map(|token| token.id))
             .max()
             .map_or(0, |id| id as usize + 1);
+        if n_vocab > MAX_VOCAB {
+            return Err(TokenError::Build {
+                reason: format!("it numbers a token {}", n_vocab - 1),
+            });
+        }
         let byte_fallback = matches!(&parts.model, ModelWrapper::BPE(bpe) if bpe.byte_fallback);
         let mut kinds = vec![Kind::Plain; n_vocab];
         if byte_fallback {
@@ -285,6 +301,20 @@ impl Tokenizer {
         for token in parts.added.iter().filter(|token| !token.harmless()) {
             kinds[token.id as usize] = if token.special { Kind::Control } else { Kind::Markup };
         }
+
+        let byte_level = parts
+            .pre_tokenizer
+            .as_ref()
+            .and_then(|step| serde_json::to_value(step).ok())
+            .is_some_and(|step| has_step(&step, "ByteLevel"));
+        let lacks = |byte| !vocab.contains_key(byte_letter(byte).to_string().as_str());
+        let unspellable = (byte_level && (0..=u8::MAX).any(lacks)).then(|| {
+            let mut table = Box::new([false; 256]);
+            for byte in 0..=u8::MAX {
+                table[usize::from(byte)] = lacks(byte);
+            }
+            table
+        });
 
         let spaces = parts.added.iter().filter(|t| t.harmless()).cloned().collect();
         let added_ids = parts.added.iter().map(|t| (t.content.clone(), t.id)).collect();
@@ -299,6 +329,7 @@ impl Tokenizer {
             markup: Matcher::new(parts.added),
             spaces: Matcher::new(spaces),
             unknown: parts.unknown,
+            unspellable,
             n_vocab,
             bos: parts.bos,
             eos: parts.eos,
@@ -326,11 +357,13 @@ impl Tokenizer {
 
     /// Ids of a text nobody vouches for: never a special or other markup token.
     ///
-    /// Where the vocabulary would spell one, its characters are encoded one by one. One exception:
-    /// a character that the vocabulary cannot spell becomes the unknown token, if there is one
-    /// (byte-level and byte-fallback vocabularies have no need of it).
+    /// Where the vocabulary would spell one, its characters are encoded one by one. A character
+    /// that the vocabulary cannot spell at all (in `SmolLM2`'s, some control characters and planes of
+    /// Unicode that are not assigned) becomes U+FFFD, or the unknown token where the model has one:
+    /// the single exception.
     ///
-    /// Linear in the length of the text.
+    /// Linear in the length of the text. `decode` gives the text back if the vocabulary is
+    /// byte-level and has no normalizer.
     ///
     /// # Errors
     /// [`TokenError::Encode`] if the tokenizer refuses the text.
@@ -442,7 +475,8 @@ impl Tokenizer {
         mut place: Place,
         ids: &mut Vec<u32>,
     ) -> Result<(), TokenError> {
-        for found in self.spaces.split(text) {
+        let text = self.spellable(text);
+        for found in self.spaces.split(&text) {
             match found {
                 Found::Token(id) => {
                     ids.push(id);
@@ -457,6 +491,20 @@ impl Tokenizer {
             }
         }
         Ok(())
+    }
+
+    /// The text with U+FFFD for every character that the vocabulary has no bytes for: a loss that
+    /// shows, where the library would leave half a character.
+    fn spellable<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Some(table) = &self.unspellable else { return Cow::Borrowed(text) };
+        let lost = |bytes: &[u8]| bytes.iter().any(|&byte| table[usize::from(byte)]);
+        if !lost(text.as_bytes()) {
+            return Cow::Borrowed(text);
+        }
+        let mut buffer = [0; 4];
+        let spell =
+            |c: char| if lost(c.encode_utf8(&mut buffer).as_bytes()) { '\u{FFFD}' } else { c };
+        Cow::Owned(text.chars().map(spell).collect())
     }
 
     /// One run; cut in two if the library refuses it (its regular expressions have limits).
@@ -537,7 +585,7 @@ pub(crate) enum Part<'t> {
 /// A copy of a normalizer or pre-tokenizer that makes up leading spaces only where `place` has one.
 fn at_place<T>(step: Option<&T>, place: Place) -> Result<Option<T>, TokenError>
 where
-    T: Clone + serde::Serialize + serde::de::DeserializeOwned,
+    T: Clone + Serialize + DeserializeOwned,
 {
     let Some(step) = step else { return Ok(None) };
     if place == Place::Start {
@@ -573,9 +621,31 @@ fn set_prefix(value: &mut Value, place: Place) {
     }
     for key in ["normalizers", "pretokenizers"] {
         if let Some(Value::Array(steps)) = fields.get_mut(key) {
-            steps.iter_mut().for_each(|step| set_prefix(step, place));
+            for step in steps {
+                set_prefix(step, place);
+            }
         }
     }
+}
+
+/// Whether a step of that name is there, however nested.
+fn has_step(value: &Value, name: &str) -> bool {
+    value.get("type").and_then(Value::as_str) == Some(name)
+        || value
+            .get("pretokenizers")
+            .and_then(Value::as_array)
+            .is_some_and(|steps| steps.iter().any(|step| has_step(step, name)))
+}
+
+/// The letter that stands for a byte in byte-level vocabularies: itself if it can be printed, else
+/// the next free one from U+0100 on.
+fn byte_letter(byte: u8) -> char {
+    let printable = |byte: &u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
+    if printable(&byte) {
+        return char::from(byte);
+    }
+    let rank = (0..byte).filter(|byte| !printable(byte)).count();
+    u32::try_from(rank).ok().and_then(|rank| char::from_u32(0x100 + rank)).unwrap_or('\u{FFFD}')
 }
 
 /// The token that a post-processor puts before a text.
@@ -586,3 +656,6 @@ fn opening_token(processor: &Value) -> Option<String> {
     let first = processor.get("single")?.get(0)?;
     Some(first.get("SpecialToken")?.get("id")?.as_str()?.to_owned())
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

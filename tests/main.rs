@@ -1,0 +1,13 @@
+//! Tests of the whole: golden numbers, streams, the method with scripted and tiny models, the
+//! program as users see it, and the layers of the code.
+
+#[path = "../examples/golden.rs"]
+#[allow(dead_code, reason = "the example's `main` is not called here")]
+mod golden_example;
+
+mod cli;
+mod golden;
+mod layers;
+mod method;
+mod streams;
+mod tiny;

@@ -13,7 +13,12 @@ pub(super) fn push(out: &mut String, text: &str) {
             '\u{FB03}' => out.push_str("ffi"),
             '\u{FB04}' => out.push_str("ffl"),
             '\u{FB05}' | '\u{FB06}' => out.push_str("st"),
-            '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}' => {
+            '\u{A0}'
+            | '\u{1680}'
+            | '\u{2000}'..='\u{200A}'
+            | '\u{202F}'
+            | '\u{205F}'
+            | '\u{3000}' => {
                 out.push(' ');
             }
             '\u{2010}' | '\u{2011}' => out.push('-'),
@@ -32,18 +37,33 @@ pub(super) fn n_ligatures(text: &str) -> usize {
     text.chars().filter(|c| ('\u{FB00}'..='\u{FB06}').contains(c)).count()
 }
 
-/// Adds one line: normalized, with runs of spaces as one and none at its ends.
+/// One line: normalized, with runs of spaces as one and none at its ends, and with three dots for
+/// each row of dots that leads to a page number.
 pub(super) fn line(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     push(&mut cleaned, text);
     let mut line = String::with_capacity(cleaned.len());
-    for word in cleaned.split_whitespace() {
+    let mut words = cleaned.split_whitespace().peekable();
+    while let Some(mut word) = words.next() {
+        if is_dots(word) {
+            let mut n_dots = word.len();
+            while let Some(dots) = words.next_if(|word| is_dots(word)) {
+                n_dots += dots.len();
+            }
+            if n_dots > 3 {
+                word = "...";
+            }
+        }
         if !line.is_empty() {
             line.push(' ');
         }
         line.push_str(word);
     }
     line
+}
+
+fn is_dots(word: &str) -> bool {
+    word.bytes().all(|byte| byte == b'.')
 }
 
 #[cfg(test)]
@@ -53,6 +73,8 @@ mod tests {
     #[test]
     fn ligatures_become_letters_and_odd_spaces_plain_ones() {
         assert_eq!(line("e\u{FB03}cient\u{A0}\u{2009} \u{FB01}x\u{AD}ed"), "efficient fixed");
+        assert_eq!(line("Introduction . . . . . . . 4"), "Introduction ... 4");
+        assert_eq!(line("and so on ... no. 4."), "and so on ... no. 4.");
         assert_eq!(n_ligatures("e\u{FB03}cient \u{FB01}xed"), 2);
     }
 }

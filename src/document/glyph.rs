@@ -76,12 +76,9 @@ impl<'a> NamedFonts<'a> {
         Some(font)
     }
 
-    /// A composite font without a Unicode map: its program's own `cmap` or glyph names become one.
+    /// A composite font: its program's own `cmap` or glyph names fill what its map leaves open.
     fn name_composite(&self, font: &Dict) -> Option<Dict> {
-        let has_map = font.get("ToUnicode").and_then(|o| self.document.resolve(o).ok());
-        if has_map.is_some_and(|o| o.as_stream().is_some()) {
-            return None;
-        }
+        let own = font.get("ToUnicode").and_then(|o| self.bytes(o)).unwrap_or_default();
         let encoding = self.document.resolve(font.get("Encoding")?).ok()?;
         if !encoding.as_name().is_some_and(|name| name.0.starts_with("Identity")) {
             return None;
@@ -108,11 +105,12 @@ impl<'a> NamedFonts<'a> {
                 })
                 .collect(),
         };
-        if texts.is_empty() {
+        // Entries are looked up one by one where the font has a map of its own: subsets only.
+        if texts.is_empty() || (!own.is_empty() && texts.len() > MAX_FILLED) {
             return None;
         }
         let mut font = font.clone();
-        let stream = Stream { dict: Dict::new(), data: unicode_map(&texts) };
+        let stream = Stream { dict: Dict::new(), data: unicode_map(own, &texts) };
         font.insert(Name("ToUnicode".into()), Object::Stream(stream));
         Some(font)
     }
@@ -154,25 +152,36 @@ impl ObjectSource for NamedFonts<'_> {
     }
 }
 
-/// A ToUnicode `CMap` for two-byte codes.
-fn unicode_map(texts: &BTreeMap<u16, String>) -> Vec<u8> {
-    let mut map = String::from(
-        "begincmap\n1 begincodespacerange\n<0000> <FFFF>\nendcodespacerange\n",
-    );
+/// Glyphs of a font whose own Unicode map is filled up.
+const MAX_FILLED: usize = 2000;
+
+/// A Unicode map (`ToUnicode`) for two-byte codes: the font's own, then what it leaves open.
+///
+/// Ranges are the weakest kind of entry: single codes and earlier ranges prevail over them.
+fn unicode_map(own: Vec<u8>, texts: &BTreeMap<u16, String>) -> Vec<u8> {
+    let is_new = own.is_empty();
+    let mut map = String::from("\nbegincmap\n");
+    if is_new {
+        map.push_str("1 begincodespacerange\n<0000> <FFFF>\nendcodespacerange\n");
+    }
+    let kind = if is_new { "bfchar" } else { "bfrange" };
     let entries: Vec<_> = texts.iter().collect();
     for block in entries.chunks(100) {
-        let _ = writeln!(map, "{} beginbfchar", block.len());
+        let _ = writeln!(map, "{} begin{kind}", block.len());
         for (code, text) in block {
-            let _ = write!(map, "<{code:04X}> <");
+            let again = if is_new { String::new() } else { format!("<{code:04X}> ") };
+            let _ = write!(map, "<{code:04X}> {again}<");
             for unit in text.encode_utf16() {
                 let _ = write!(map, "{unit:04X}");
             }
             map.push_str(">\n");
         }
-        map.push_str("endbfchar\n");
+        let _ = writeln!(map, "end{kind}");
     }
     map.push_str("endcmap\n");
-    map.into_bytes()
+    let mut bytes = own;
+    bytes.extend(map.into_bytes());
+    bytes
 }
 
 /// What each glyph of a font program stands for: by its `cmap`, else by its glyph names.
@@ -185,7 +194,8 @@ fn glyph_texts(program: &[u8]) -> Option<BTreeMap<u16, String>> {
     }
     let cff = Cff::parse(program)?;
     let names = cff.glyph_names()?;
-    let texts = (0..=u16::MAX).zip(names).filter_map(|(gid, name)| Some((gid, glyph_to_text(&name)?)));
+    let texts =
+        (0..=u16::MAX).zip(names).filter_map(|(gid, name)| Some((gid, glyph_to_text(&name)?)));
     Some(texts.collect())
 }
 
@@ -202,10 +212,13 @@ fn reverse_cmap(cmap: &[u8]) -> BTreeMap<u16, String> {
     let n_tables = u16_at(cmap, 2).unwrap_or(0);
     for table in 0..usize::from(n_tables) {
         let record = 4 + 8 * table;
-        let (Some(platform), Some(offset)) = (u16_at(cmap, record), u32_at(cmap, record + 4)) else {
+        let (Some(platform), Some(offset)) = (u16_at(cmap, record), u32_at(cmap, record + 4))
+        else {
             break;
         };
-        let Some(sub) = usize::try_from(offset).ok().and_then(|at| cmap.get(at..)) else { continue };
+        let Some(sub) = usize::try_from(offset).ok().and_then(|at| cmap.get(at..)) else {
+            continue;
+        };
         if platform != 0 && platform != 3 {
             continue;
         }
@@ -221,8 +234,11 @@ fn reverse_cmap(cmap: &[u8]) -> BTreeMap<u16, String> {
 fn each_of_format_4(sub: &[u8], add: &mut dyn FnMut(u32, u32)) {
     let n = usize::from(u16_at(sub, 6).unwrap_or(0) / 2);
     for segment in 0..n {
-        let at = |column: usize| u16_at(sub, 14 + 2 * (column * n + segment) + if column > 0 { 2 } else { 0 });
-        let (Some(end), Some(start), Some(delta), Some(range)) = (at(0), at(1), at(2), at(3)) else {
+        let at = |column: usize| {
+            u16_at(sub, 14 + 2 * (column * n + segment) + if column > 0 { 2 } else { 0 })
+        };
+        let (Some(end), Some(start), Some(delta), Some(range)) = (at(0), at(1), at(2), at(3))
+        else {
             return;
         };
         for code in start..=end.min(0xFFFE) {
@@ -246,7 +262,8 @@ fn each_of_format_12(sub: &[u8], add: &mut dyn FnMut(u32, u32)) {
     let n = u32_at(sub, 12).unwrap_or(0);
     let mut at = 16;
     for _ in 0..n {
-        let (Some(start), Some(end), Some(gid)) = (u32_at(sub, at), u32_at(sub, at + 4), u32_at(sub, at + 8))
+        let (Some(start), Some(end), Some(gid)) =
+            (u32_at(sub, at), u32_at(sub, at + 4), u32_at(sub, at + 8))
         else {
             return;
         };
@@ -303,9 +320,8 @@ impl<'a> Cff<'a> {
         let (tops, next) = index(data, next)?;
         let (strings, _) = index(data, next)?;
         let top = dict_operands(tops.first()?);
-        let offset = |operator: u16| {
-            top.get(&operator).and_then(|&n| usize::try_from(n).ok()).unwrap_or(0)
-        };
+        let offset =
+            |operator: u16| top.get(&operator).and_then(|&n| usize::try_from(n).ok()).unwrap_or(0);
         let (charstrings, _) = index(data, offset(17))?;
         Some(Self {
             data,
@@ -517,11 +533,11 @@ const STANDARD_STRINGS: &str = "\
     Medium Regular Roman Semibold";
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A compact font of three glyphs: .notdef, `fi`, `quotedblleft`, at codes 12 and 92.
-    fn tiny_cff() -> Vec<u8> {
+    pub(in super::super) fn tiny_cff() -> Vec<u8> {
         let mut font = vec![1, 0, 4, 1];
         font.extend([0, 1, 1, 1, 2, b'T']); // name
         let top = 26; // the top DICT's INDEX ends here
@@ -543,9 +559,17 @@ mod tests {
     fn the_standard_strings_stand_at_their_numbers() {
         let strings: Vec<_> = STANDARD_STRINGS.split_ascii_whitespace().collect();
         assert_eq!(strings.len(), N_STANDARD_STRINGS);
-        for (sid, name) in [(34, "A"), (95, "asciitilde"), (109, "fi"), (137, "emdash"), (228, "zcaron"),
-            (267, "ffi"), (299, "Zsmall"), (326, "zerosuperior"), (390, "Semibold")]
-        {
+        for (sid, name) in [
+            (34, "A"),
+            (95, "asciitilde"),
+            (109, "fi"),
+            (137, "emdash"),
+            (228, "zcaron"),
+            (267, "ffi"),
+            (299, "Zsmall"),
+            (326, "zerosuperior"),
+            (390, "Semibold"),
+        ] {
             assert_eq!(strings[sid], name);
         }
     }

@@ -1,6 +1,6 @@
 //! Markdown: the text without its marks, the headings remembered.
 
-use std::ops::Range;
+use std::fmt::Write as _;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
@@ -21,7 +21,8 @@ pub(super) fn read(source: Source, bytes: &[u8]) -> Result<Document, DocumentErr
     plain.text.truncate(plain.text.trim_end().len());
     let n = plain.text.len();
     let status = if n > 0 { PageStatus::Text } else { PageStatus::Empty };
-    let mut document = Document::new(source, plain.text, vec![Page { number: 1, range: 0..n, status }]);
+    let mut document =
+        Document::new(source, plain.text, vec![Page { number: 1, range: 0..n, status }]);
     document.headings = plain.headings;
     document.headings.retain(|heading| !heading.range.is_empty() && heading.range.end <= n);
     document.source.title = plain.title;
@@ -51,7 +52,10 @@ impl Plain {
             Event::End(tag) => self.end(tag),
             Event::Text(text) if self.is_metadata => self.title = front_matter_title(&text),
             Event::Text(text) if self.is_code => clean::push(&mut self.text, &text),
-            Event::Text(text) | Event::Code(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
+            Event::Text(text)
+            | Event::Code(text)
+            | Event::InlineMath(text)
+            | Event::DisplayMath(text) => {
                 clean::push(&mut self.text, &text.replace('\n', " "));
             }
             Event::SoftBreak => self.text.push(' '),
@@ -141,7 +145,7 @@ impl Plain {
         self.text.extend(std::iter::repeat_n("  ", depth));
         match self.lists.last_mut() {
             Some(Some(number)) => {
-                self.text.push_str(&format!("{number}. "));
+                let _ = write!(self.text, "{number}. ");
                 *number = number.saturating_add(1);
             }
             _ => self.text.push_str("- "),
@@ -152,7 +156,9 @@ impl Plain {
     fn after_number(&self) -> bool {
         let line = self.text.rsplit('\n').next().unwrap_or_default().trim_start();
         !self.lists.is_empty()
-            && line.strip_suffix(". ").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+            && line
+                .strip_suffix(". ")
+                .is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
     }
 
     /// Ends the line.
@@ -186,7 +192,7 @@ fn front_matter_title(metadata: &str) -> Option<String> {
 
 /// The heading's text, for tests and titles.
 #[cfg(test)]
-fn heading_text(document: &Document, range: &Range<usize>) -> String {
+fn heading_text(document: &Document, range: &std::ops::Range<usize>) -> String {
     document.text[range.clone()].to_owned()
 }
 

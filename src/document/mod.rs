@@ -10,6 +10,7 @@ mod ligature;
 mod markdown;
 mod pdf;
 mod reflow;
+mod select;
 mod text;
 
 use std::fmt;
@@ -23,7 +24,7 @@ use sha2::{Digest, Sha256};
 /// A document: where it came from, its text, and what is known of its pages.
 ///
 /// ```
-/// # use textside::document; // the crate's own name in the project
+/// # use longsum::document;
 /// let document = document::read_bytes("-", b"# Title\n\nOne line.".to_vec(), Some("md"))?;
 /// assert_eq!(document.text, "Title\n\nOne line.");
 /// assert_eq!(document.headings[0].range, 0..5);
@@ -224,7 +225,9 @@ impl DocumentError {
             Self::Empty { .. } => Some("check that the file was copied or downloaded completely"),
             Self::Password { .. } => Some("save a copy without the password and read that"),
             Self::NotPdf { .. } => Some("if it is text, rename it to .txt or .md"),
-            Self::Damaged { .. } => Some("download it again, or open it in a viewer and save a copy"),
+            Self::Damaged { .. } => {
+                Some("download it again, or open it in a viewer and save a copy")
+            }
             Self::Unsupported { .. } => Some("convert it to PDF, Markdown or plain text first"),
             Self::Binary { .. } => Some("PDF, Markdown and plain text can be read"),
         }
@@ -393,10 +396,15 @@ impl Document {
     /// The title: the source's own, or the first heading of the highest rank.
     fn settle_title(&mut self) {
         if self.source.title.is_none() {
-            let first = self.headings.iter().find(|heading| heading.level == 1);
+            // A title stands at the beginning: on the first page that has text.
+            let end = self.pages.iter().map(|page| page.range.end).find(|&end| end > 0);
+            let is_title = |heading: &&Heading| {
+                heading.level == 1 && end.is_some_and(|end| heading.range.end <= end)
+            };
+            let first = self.headings.iter().find(is_title);
             self.source.title = first
                 .map(|heading| self.text[heading.range.clone()].replace('\n', " "))
-                .filter(|title| !title.is_empty() && title.len() <= 300);
+                .filter(|title| title.chars().count() > 2 && title.len() <= 300);
         }
     }
 }
@@ -408,6 +416,7 @@ fn n_chars(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::PageStatus::{Empty, Text};
     use super::*;
 
     fn text(content: &str) -> Document {
@@ -444,7 +453,6 @@ mod tests {
     fn pages_are_found_by_bytes() {
         let document = text("one\x0ctwo\x0c\x0cfour");
         let statuses: Vec<_> = document.pages.iter().map(|page| page.status).collect();
-        use PageStatus::{Empty, Text};
         assert_eq!(statuses, [Text, Text, Empty, Text]);
         let four = document.text.find("four").unwrap();
         assert_eq!(document.pages_of(0..3), (1, 1));

@@ -2,11 +2,16 @@
 
 pub mod config;
 mod folder;
-pub mod names;
+mod gguf;
+pub mod hub;
+mod names;
+mod open;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use folder::Folder;
+pub use gguf::Gguf;
+pub use open::Loaded;
 
 /// Why a model could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +46,40 @@ pub enum LoadError {
         /// The family.
         family: String,
     },
+    /// A GGUF file of an architecture that is not read.
+    #[error("GGUF files of the architecture `{family}` are not supported")]
+    GgufFamily {
+        /// The architecture.
+        family: String,
+    },
     /// A way of telling positions that cannot be streamed.
     #[error("a model with {what} cannot be streamed")]
     Unstreamable {
         /// What it has.
         what: &'static str,
     },
+    /// Not in the cache, and downloads are switched off.
+    #[error("the model `{id}` is not in the cache `{}`, and HF_HUB_OFFLINE is set", cache.display())]
+    Offline {
+        /// The repository.
+        id: String,
+        /// Where it was looked for.
+        cache: PathBuf,
+    },
+    /// The hub cannot be reached, or lacks what is needed.
+    #[error("cannot download the model `{id}`: {what}")]
+    Download {
+        /// The repository.
+        id: String,
+        /// What went wrong.
+        what: String,
+    },
+    /// The tokenizer is damaged or of an unknown kind.
+    #[error(transparent)]
+    Token(#[from] crate::token::TokenError),
+    /// The chat template cannot be used.
+    #[error(transparent)]
+    Chat(#[from] crate::prompt::PromptError),
     /// The tensors do not make a model.
     #[error("`{}` cannot be used: {source}", path.display())]
     Model {
@@ -67,14 +100,20 @@ impl LoadError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Family { .. } => Some(format!("supported families: {}", config::FAMILIES.join(", "))),
+            Self::GgufFamily { .. } => {
+                Some(format!("supported in GGUF: {}", gguf::ARCHITECTURES.join(", ")))
+            }
             Self::Damaged { .. } => Some("fetch the model again; its files may be cut off".to_owned()),
+            Self::Offline { .. } => {
+                Some("unset HF_HUB_OFFLINE to download it, or give the path of a model that is here".to_owned())
+            }
+            Self::Download { .. } => Some(
+                "check the name and the connection, or give the path of a folder of safetensors or of a GGUF file"
+                    .to_owned(),
+            ),
+            Self::Token(e) => e.hint().map(str::to_owned),
+            Self::Chat(e) => e.hint().map(str::to_owned),
             _ => None,
         }
     }
-}
-
-/// Whether this path looks like a model at all.
-#[must_use]
-pub fn is_model_path(path: &Path) -> bool {
-    path.is_dir() || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf"))
 }

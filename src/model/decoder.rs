@@ -118,7 +118,6 @@ pub trait LanguageModel {
 }
 
 /// A decoder of any family, with its weights.
-#[derive(Debug)]
 pub struct Decoder {
     spec: Spec,
     embedding: Linear,
@@ -131,7 +130,6 @@ pub struct Decoder {
     device: Device,
 }
 
-#[derive(Debug)]
 struct Layer {
     attention_norm: NormLayer,
     query: Linear,

@@ -8,6 +8,7 @@ mod attention;
 mod decoder;
 mod linear;
 mod ops;
+pub mod packed;
 mod rope;
 mod spec;
 

@@ -10,7 +10,7 @@ use super::{Added, Parts, TokenError};
 /// The keys `tokenizer.*` of a GGUF file, as plain data.
 #[derive(Debug, Clone, Default)]
 pub struct GgufTokenizer {
-    /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE) or `llama` (SentencePiece).
+    /// `tokenizer.ggml.model`: `gpt2` (byte-level BPE) or `llama` (`SentencePiece`).
     pub model: String,
     /// `tokenizer.ggml.pre`: how words are split before merging, for `gpt2`.
     pub pre: Option<String>,
@@ -43,7 +43,7 @@ const CONTROL: u32 = 3;
 const USER_DEFINED: u32 = 4;
 const UNUSED: u32 = 5;
 
-/// SentencePiece's sign for a space.
+/// The sign of `SentencePiece` for a space.
 const SPACE: char = '\u{2581}';
 
 impl GgufTokenizer {
@@ -98,12 +98,8 @@ fn split_of(pre: &str) -> Option<Split> {
     // The rules that the models of each family were trained with, as their own files state them.
     const CONTRACTIONS: &str = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
     const TAIL: &str = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-    let regex = |regex: String| {
-        json!({ "type": "Split", "pattern": { "Regex": regex }, "behavior": "Isolated", "invert": false })
-    };
-    let bytes = |use_regex: bool| {
-        json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex })
-    };
+    let regex = |regex: String| json!({ "type": "Split", "pattern": { "Regex": regex }, "behavior": "Isolated", "invert": false });
+    let bytes = |use_regex: bool| json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex });
     let digits = |each: bool| json!({ "type": "Digits", "individual_digits": each });
     let words = |n_digits: &str| {
         regex(format!(r"{CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{n_digits}{TAIL}"))
@@ -145,11 +141,9 @@ fn split_of(pre: &str) -> Option<Split> {
             normalizer: (pre != "stablelm2").then(|| json!({ "type": "NFC" })),
             ..plain(vec![words(""), bytes(false)])
         },
-        "tekken" => Split {
-            ignore_merges: true,
-            add_bos: true,
-            ..plain(vec![cased("", ""), bytes(false)])
-        },
+        "tekken" => {
+            Split { ignore_merges: true, add_bos: true, ..plain(vec![cased("", ""), bytes(false)]) }
+        }
         "gpt-4o" | "llama4" => {
             plain(vec![cased(&format!("{CONTRACTIONS}?"), "{1,3}"), bytes(false)])
         }
@@ -177,13 +171,11 @@ fn byte_level(meta: &GgufTokenizer) -> Result<Parts, TokenError> {
         .vocab_and_merges(vocab_of(&ids), merges)
         .ignore_merges(split.ignore_merges)
         .build()
-        .map_err(build_error)?;
+        .map_err(|err| build_error(&err))?;
     Ok(Parts {
         model: ModelWrapper::BPE(model),
         normalizer: split.normalizer.map(step).transpose()?,
-        pre_tokenizer: Some(step(
-            json!({ "type": "Sequence", "pretokenizers": split.steps }),
-        )?),
+        pre_tokenizer: Some(step(json!({ "type": "Sequence", "pretokenizers": split.steps }))?),
         decoder: Some(step(
             json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true }),
         )?),
@@ -238,7 +230,7 @@ fn sentencepiece(meta: &GgufTokenizer) -> Result<Parts, TokenError> {
     }
     normalizers.push(json!({ "type": "Replace", "pattern": { "String": " " }, "content": space }));
     Ok(Parts {
-        model: ModelWrapper::BPE(model.build().map_err(build_error)?),
+        model: ModelWrapper::BPE(model.build().map_err(|err| build_error(&err))?),
         normalizer: Some(step(json!({ "type": "Sequence", "normalizers": normalizers }))?),
         pre_tokenizer: None,
         decoder: Some(step(json!({ "type": "Sequence", "decoders": decoders }))?),
@@ -250,7 +242,7 @@ fn sentencepiece(meta: &GgufTokenizer) -> Result<Parts, TokenError> {
     })
 }
 
-/// Every way to make a piece of two others, best score first: what SentencePiece decides while it
+/// Every way to make a piece of two others, best score first: what `SentencePiece` decides while it
 /// merges, written down as rules.
 fn merges_of(
     meta: &GgufTokenizer,
@@ -268,9 +260,7 @@ fn merges_of(
     }
     rules.sort_by(|a, b| {
         let score = |rule: &(u32, u32, u32, &str, &str)| meta.scores[rule.0 as usize];
-        score(b)
-            .total_cmp(&score(a))
-            .then_with(|| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)))
+        score(b).total_cmp(&score(a)).then_with(|| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)))
     });
     rules.into_iter().map(|rule| (rule.3.to_owned(), rule.4.to_owned())).collect()
 }
@@ -308,6 +298,6 @@ fn step<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, TokenError> {
     serde_json::from_value(value).map_err(|err| TokenError::Build { reason: err.to_string() })
 }
 
-fn build_error(err: tokenizers::Error) -> TokenError {
+fn build_error(err: &tokenizers::Error) -> TokenError {
     TokenError::Build { reason: err.to_string() }
 }

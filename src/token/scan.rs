@@ -71,7 +71,7 @@ impl Matcher {
 
 /// Cuts a long text into runs of about `n_bytes`, where no tokenizer joins across the cut.
 ///
-/// Every pre-tokenizer ends a word before a single space, and no SentencePiece vocabulary has a
+/// Every pre-tokenizer ends a word before a single space, and no `SentencePiece` vocabulary has a
 /// piece with a space in its middle; the same holds behind a single newline. A text that offers
 /// no such place for long is cut at a worse one: the ids may then differ there from those of the
 /// whole, the text they stand for never does.
@@ -149,7 +149,13 @@ mod tests {
         let matcher = Matcher::new(vec![token(1, "<a"), token(2, "<a>"), token(3, ">é")]);
         assert_eq!(
             matcher.split("x<a>é<a y"),
-            [Found::Text("x"), Found::Token(2), Found::Text("é"), Found::Token(1), Found::Text(" y")]
+            [
+                Found::Text("x"),
+                Found::Token(2),
+                Found::Text("é"),
+                Found::Token(1),
+                Found::Text(" y")
+            ]
         );
     }
 

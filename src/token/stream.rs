@@ -1,6 +1,6 @@
 //! Ids that come one at a time, as text that can be shown.
 
-use super::{TokenError, Tokenizer};
+use super::Tokenizer;
 
 /// Most tokens a single character is ever spelled with.
 const MAX_PENDING: usize = 8;
@@ -34,31 +34,31 @@ impl<'a> DecodeStream<'a> {
         }
         self.ids.push(id);
         let stuck = self.ids.len() - self.n_context >= MAX_PENDING;
-        match self.pending() {
-            Ok(text) if text.ends_with('\u{FFFD}') && !stuck => None,
-            Ok(text) => {
-                self.ids.drain(..self.n_context);
-                self.n_context = self.ids.len();
-                (!text.is_empty()).then_some(text)
-            }
-            Err(_) => None,
-        }
+        let text = self.pending(stuck)?;
+        self.ids.drain(..self.n_context);
+        self.n_context = self.ids.len();
+        (!text.is_empty()).then_some(text)
     }
 
     /// What is still held back at the end: nothing, or broken bytes as U+FFFD.
     #[must_use]
     pub fn finish(self) -> Option<String> {
-        self.pending().ok().filter(|text| !text.is_empty())
+        self.pending(true).filter(|text| !text.is_empty())
     }
 
-    /// Text of the pending ids, as it reads behind the context.
-    fn pending(&self) -> Result<String, TokenError> {
-        let context = self.tokenizer.decode(&self.ids[..self.n_context])?;
-        let all = self.tokenizer.decode(&self.ids)?;
-        // The context may end in a broken character that was given up: compare as far as it goes.
-        Ok(all.strip_prefix(context.as_str()).map_or_else(
-            || all.get(context.len()..).unwrap_or_default().to_owned(),
-            str::to_owned,
-        ))
+    /// Text of the pending ids as it reads behind the context, or nothing if a character is not
+    /// whole yet. `anyway` takes what there is.
+    fn pending(&self, anyway: bool) -> Option<String> {
+        let decode = |ids: &[u32]| self.tokenizer.decode(ids).ok();
+        let (context, pending) = self.ids.split_at(self.n_context);
+        if pending.is_empty() {
+            return None;
+        }
+        // Broken bytes can break the ones before them, too: then the context is gone from the text.
+        match decode(&self.ids)?.strip_prefix(decode(context)?.as_str()) {
+            Some(text) if anyway || !text.ends_with('\u{FFFD}') => Some(text.to_owned()),
+            None if anyway => decode(pending),
+            _ => None,
+        }
     }
 }

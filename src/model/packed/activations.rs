@@ -88,7 +88,7 @@ impl Activations {
     }
 
     /// The blocks from row `row` on, a multiple of 4.
-    pub(super) fn from_row(&self, row: usize) -> &[QuantBlock] {
+    pub(super) fn rows_from(&self, row: usize) -> &[QuantBlock] {
         &self.blocks[row / GROUP * self.n_blocks()..]
     }
 }
@@ -97,7 +97,11 @@ impl Activations {
 fn quantize_groups(x: &[f32], n_cols: usize, out: &mut [QuantBlock]) {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
             // SAFETY: the processor has what the function is compiled for.
             return unsafe { quantize_avx512(x, n_cols, out) };
         }
@@ -132,8 +136,8 @@ fn quantize_any(x: &[f32], n_cols: usize, out: &mut [QuantBlock]) {
     }
 }
 
-/// Added to a small number and taken off again, rounds it to an integer (ties to
-/// even), whose low byte is then the low byte of the sum's bits.
+/// Added to a small number, rounds it to an integer (ties to even), which is then
+/// in the low bits of the sum: this constant's own low byte is zero.
 const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 
 #[inline(always)]

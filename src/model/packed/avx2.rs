@@ -8,7 +8,6 @@ use std::arch::x86_64::*;
 use super::activations::QuantBlock;
 use super::formats::BlockFormat;
 use super::kernel::{Sums, Tile, TileFn};
-#[allow(clippy::wildcard_imports, reason = "one type for each format")]
 use super::layout::*;
 
 /// Rows in a register.
@@ -39,6 +38,9 @@ unsafe fn tile<L: Layout, const WIDTH: usize>(tile: &Tile<'_>, out: &mut Sums) {
     for first in [0, ROWS] {
         let mut sums = [_mm256_setzero_ps(); WIDTH];
         for (b, x) in tile.x[..n_blocks].iter().enumerate() {
+            if first == 0 {
+                tile.fetch_next(shape, b);
+            }
             // SAFETY: all three runs are inside the panel, whose length was
             // checked; `first` picks half of every 16 rows.
             let (dots, scales) = unsafe {
@@ -188,9 +190,8 @@ fn shift_right(x: __m256i, by: usize) -> __m256i {
 unsafe fn scales<L: Layout>(at: *const u8, supers: *const u8, first: usize) -> Scales {
     let shape = L::SHAPE;
     // SAFETY: 16 bytes of f16, within the runs the caller vouches for.
-    let halves = |at: *const u8| unsafe {
-        _mm256_cvtph_ps(_mm_loadu_si128(at.add(2 * first).cast()))
-    };
+    let halves =
+        |at: *const u8| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(at.add(2 * first).cast())) };
     let zero = _mm256_setzero_ps();
     if !shape.is_super {
         let d = halves(at);

@@ -10,7 +10,6 @@ use std::arch::x86_64::*;
 use super::activations::QuantBlock;
 use super::formats::BlockFormat;
 use super::kernel::{Sums, Tile, TileFn};
-#[allow(clippy::wildcard_imports, reason = "one type for each format")]
 use super::layout::*;
 
 /// Tiles for `format`, widest first.
@@ -43,6 +42,9 @@ unsafe fn tile<L: Layout, const WIDTH: usize>(tile: &Tile<'_>, out: &mut Sums) {
     let panel = tile.panel.as_ptr();
     let mut sums = [_mm512_setzero_ps(); WIDTH];
     for b in 0..n_blocks {
+        if WIDTH <= GROUP {
+            tile.fetch_next(shape, b);
+        }
         // SAFETY: all three runs are inside the panel, whose length was checked.
         let (codes, scales) = unsafe {
             let supers = panel.add(shape.supers_at(n_blocks) + b / 8 * shape.super_bytes());

@@ -190,7 +190,7 @@ impl Stored {
         self.d = half_at(bytes, 108);
     }
 
-    /// The 64 bytes of Q2_K and Q3_K: each byte holds columns 32 apart.
+    /// The 64 bytes of `Q2_K` and `Q3_K`: each byte holds columns 32 apart.
     fn two_bits(&mut self, bytes: &[u8]) {
         for (j, code) in self.codes.iter_mut().enumerate() {
             *code = bytes[j / 128 * 32 + j % 32] >> (j / 32 % 4 * 2) & 3;
@@ -212,7 +212,7 @@ impl Stored {
         }
     }
 
-    /// The 128 bytes of Q4_K and Q5_K: low halves are 32 columns, high halves
+    /// The 128 bytes of `Q4_K` and `Q5_K`: low halves are 32 columns, high halves
     /// the next 32.
     fn long_nibbles(&mut self, bytes: &[u8]) {
         for (j, code) in self.codes.iter_mut().enumerate() {

@@ -32,6 +32,29 @@ pub(super) struct Tile<'a> {
     pub(super) n_blocks: usize,
 }
 
+#[cfg(target_arch = "x86_64")]
+impl Tile<'_> {
+    /// Asks for the part of the next panel that corresponds to block `b`, which
+    /// with few rows of activations would otherwise be waited for.
+    #[inline]
+    pub(super) fn fetch_next(&self, shape: super::formats::Shape, b: usize) {
+        use super::layout::VECTOR;
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        let next = self.panel.as_ptr_range().end;
+        // Into the second-level cache: asking for the first halves the speed,
+        // as it can wait for few lines at a time.
+        // SAFETY: a hint reads nothing, so its pointer need not be valid.
+        let fetch = |at| unsafe { _mm_prefetch::<_MM_HINT_T1>(next.wrapping_add(at).cast()) };
+        for line in 0..shape.n_bits {
+            fetch(b * shape.code_bytes() + line * VECTOR);
+        }
+        let scales = b * shape.scale_bytes();
+        if scales.is_multiple_of(VECTOR) {
+            fetch(shape.scales_at(self.n_blocks) + scales);
+        }
+    }
+}
+
 /// A set of instructions that kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Isa {
@@ -45,21 +68,25 @@ pub(super) enum Isa {
 impl Isa {
     /// The sets this processor has, best last.
     pub(super) fn available() -> impl DoubleEndedIterator<Item = Self> {
-        let mut sets = vec![Self::Scalar];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
-                sets.push(Self::Avx2);
+        let all = [
+            Self::Scalar,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512,
+        ];
+        all.into_iter().filter(|isa| match isa {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
             }
-            if is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512vnni")
-            {
-                sets.push(Self::Avx512);
-            }
-        }
-        sets.into_iter()
+        })
     }
 
     /// The best set this processor has.

@@ -20,6 +20,7 @@ use super::formats::{BLOCK, BlockFormat, Shape, Stored};
 /// Rows in a panel.
 pub(super) const PANEL: usize = 16;
 /// Vectors of [`VECTOR`] codes in 32 columns of a panel.
+#[cfg(target_arch = "x86_64")]
 pub(super) const N_VECTORS: usize = 8;
 /// Bytes of a vector: four columns of sixteen rows.
 pub(super) const VECTOR: usize = 64;

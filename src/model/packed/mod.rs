@@ -1,7 +1,7 @@
 //! Quantized weights multiplied as they are: integers times integers.
 //!
 //! Every block format of ggml becomes one layout, panels of 16 rows of unsigned
-//! codes ([`layout`]); activations are quantized to eight bits ([`Activations`]).
+//! codes (`layout.rs`); activations are quantized to eight bits ([`Activations`]).
 //! Within 32 columns all sums are exact integers; blocks are then added in
 //! order, in f32.
 //!
@@ -11,12 +11,21 @@
 //! prompt fed in chunks gives the same bits as one fed token by token.
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+#![allow(
+    clippy::inline_always,
+    clippy::must_use_candidate,
+    clippy::needless_range_loop,
+    clippy::similar_names,
+    clippy::wildcard_imports,
+    reason = "kernels: loops over several arrays at once, whole families of intrinsics and types"
+)]
 
 mod activations;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod dense;
 mod formats;
 mod kernel;
 mod layout;
@@ -26,11 +35,14 @@ pub mod team;
 mod tests;
 
 pub use activations::Activations;
+pub use dense::{DenseMatrix, dense_matmul};
 pub use formats::BlockFormat;
+
+use std::ops::Range;
 
 use formats::BLOCK;
 use kernel::{Isa, MAX_WIDTH, Tile};
-use layout::PANEL;
+use layout::{GROUP, PANEL};
 use team::{Scattered, Team};
 
 /// A quantized matrix, packed for the kernels.
@@ -193,50 +205,55 @@ fn matmul_on(
         let (mut panels, rows) = plan.task(task);
         for (mat, out) in mats.iter().zip(&outs) {
             let here = panels.start.min(mat.n_panels())..panels.end.min(mat.n_panels());
-            for p in here {
-                // SAFETY: tasks differ in their panels or in their rows, so no two
-                // write the same part of a result.
-                unsafe { multiply_panel(isa, mat, p, x, rows.clone(), out) };
-            }
+            // SAFETY: tasks differ in their panels or in their rows, so no two
+            // write the same part of a result.
+            unsafe { multiply(isa, mat, here, x, rows.clone(), out) };
             panels.start = panels.start.saturating_sub(mat.n_panels());
             panels.end = panels.end.saturating_sub(mat.n_panels());
         }
     });
 }
 
-/// Multiplies one panel with some rows of activations.
+/// Multiplies some panels with some rows of activations: tile after tile of
+/// rows, which stay in the first-level cache while the panels go by.
 ///
 /// # Safety
-/// Nobody else may write those rows of the panel's part of `out` meanwhile.
-unsafe fn multiply_panel(
+/// Nobody else may write those rows of the panels' part of `out` meanwhile.
+unsafe fn multiply(
     isa: Isa,
     mat: &PackedMatrix,
-    p: usize,
+    panels: Range<usize>,
     x: &Activations,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
     out: &Scattered<'_, f32>,
 ) {
-    let tiles = isa.tiles(mat.format);
-    let n_here = PANEL.min(mat.n_rows - p * PANEL);
-    let (panel, n_blocks) = (mat.panel(p), mat.n_blocks());
+    let (tiles, n_blocks) = (isa.tiles(mat.format), mat.n_blocks());
     let mut sums = [[0.0; PANEL]; MAX_WIDTH];
     let mut t = rows.start;
     while t < rows.end {
         let left = rows.end - t;
         // Two or three rows at the end are taken for four: the activations are
         // stored in fours.
-        let fits = |&&(width, _): &&(usize, _)| width == 1 || width <= left.next_multiple_of(4);
-        let (width, multiply) = *tiles.iter().find(|tile| fits(tile) && (tile.0 != 1) | (left == 1)).unwrap_or(&tiles[tiles.len() - 1]);
-        // SAFETY: `isa` is one of the available; the panel is of this format and
-        // has n_blocks blocks, as have the rows, of which there are enough.
-        unsafe { multiply(&Tile { panel, x: x.from_row(t), n_blocks }, &mut sums) };
-        let width = width.min(left);
-        for (i, sums) in sums[..width].iter().enumerate() {
-            // SAFETY: this row of this panel is this call's own.
-            let out = unsafe { out.part((t + i) * mat.n_rows + p * PANEL, n_here) };
-            out.copy_from_slice(&sums[..n_here]);
+        let most = if left == 1 { 1 } else { left.next_multiple_of(GROUP) };
+        let fits = |tile: &&(usize, _)| tile.0 <= most;
+        let Some(&(width, multiply)) = tiles.iter().find(fits) else { unreachable!("width 1") };
+        let x = x.rows_from(t);
+        for p in panels.clone() {
+            // SAFETY: `isa` is one of the available; the panel is of this format
+            // and has n_blocks blocks, as have the rows, of which there are
+            // enough.
+            unsafe { multiply(&Tile { panel: mat.panel(p), x, n_blocks }, &mut sums) };
+            let n_here = PANEL.min(mat.n_rows - p * PANEL);
+            for (i, sums) in sums[..width.min(left)].iter().enumerate() {
+                // SAFETY: this row of this panel is this call's own.
+                let out = unsafe { out.part((t + i) * mat.n_rows + p * PANEL, n_here) };
+                match out.as_mut_array() {
+                    Some(out) => *out = *sums,
+                    None => out.copy_from_slice(&sums[..n_here]),
+                }
+            }
         }
-        t += width;
+        t += width.min(left);
     }
 }
 
@@ -256,8 +273,10 @@ impl Plan {
         // cache while the panels go by.
         let rows = (400_000 * 2 / 3 / n_cols).next_multiple_of(MAX_WIDTH).clamp(48, 504);
         let rows = if n_rows <= rows + MAX_WIDTH { n_rows } else { rows };
-        let n_tasks = if n_threads == 1 { 1 } else { n_threads * 12 };
-        let panels = n_panels.div_ceil(n_tasks).max(2);
+        let panels = n_panels.div_ceil(n_threads * 12).max(2);
+        // Some 256 kB of weights stay there too while tiles of rows go by.
+        let panels =
+            if n_rows <= MAX_WIDTH { panels } else { panels.min(262_144 / PANEL / n_cols).max(2) };
         Self { n_panels, n_rows, panels, rows }
     }
 
@@ -266,7 +285,7 @@ impl Plan {
     }
 
     /// The panels and rows of a task.
-    fn task(&self, task: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    fn task(&self, task: usize) -> (Range<usize>, Range<usize>) {
         let n = self.n_panels.div_ceil(self.panels);
         let (p, t) = (task % n * self.panels, task / n * self.rows);
         (p..self.n_panels.min(p + self.panels), t..self.n_rows.min(t + self.rows))

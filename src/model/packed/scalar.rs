@@ -3,12 +3,9 @@
 //! Every kernel rounds in the same places (no fused multiply-add), so all give
 //! the same bits.
 
+use super::formats::{BLOCK, BlockFormat};
 use super::kernel::{Sums, Tile, TileFn};
-use super::layout::{self, Layout, N_VECTORS, PANEL};
-
-#[allow(clippy::wildcard_imports, reason = "one type for each format")]
-use super::layout::*;
-use super::formats::BlockFormat;
+use super::layout::{self, *};
 
 /// Tiles for `format`, widest first.
 pub(super) fn tiles(format: BlockFormat) -> &'static [(usize, TileFn)] {
@@ -27,17 +24,19 @@ fn tile<L: Layout, const WIDTH: usize>(tile: &Tile<'_>, out: &mut Sums) {
         let scales = layout::scales(shape, tile.panel, tile.n_blocks, b);
         let codes = &tile.panel[b * shape.code_bytes()..][..shape.code_bytes()];
         let x = &tile.x[b];
+        let columns = columns::<L>(codes);
         let mut dots = [[[0_i32; PANEL]; 2]; WIDTH];
-        for v in 0..N_VECTORS {
-            let half = if shape.n_scales == 2 { v / (N_VECTORS / 2) } else { 0 };
-            for r in 0..PANEL {
-                let weights: [i32; 4] =
-                    std::array::from_fn(|c| code(shape, codes, v, r * 4 + c).into());
-                for (dots, x) in dots.iter_mut().zip(&x.codes) {
-                    for c in 0..4 {
-                        dots[half][r] += weights[c] * i32::from(x[v * 4 + c]);
+        let n = BLOCK / shape.n_scales;
+        for (dots, x) in dots.iter_mut().zip(&x.codes) {
+            let halves = columns.chunks_exact(n).zip(x.chunks_exact(n));
+            for (dot, (columns, x)) in dots.iter_mut().zip(halves) {
+                let mut sums = [0_i32; PANEL];
+                for (column, &x) in columns.iter().zip(x) {
+                    for r in 0..PANEL {
+                        sums[r] += i32::from(column[r]) * i32::from(x);
                     }
                 }
+                *dot = sums;
             }
         }
         for (lane, out) in out[..WIDTH].iter_mut().enumerate() {
@@ -62,6 +61,20 @@ fn tile<L: Layout, const WIDTH: usize>(tile: &Tile<'_>, out: &mut Sums) {
             }
         }
     }
+}
+
+/// The codes of 32 columns of 16 rows, unpacked.
+#[inline]
+fn columns<L: Layout>(codes: &[u8]) -> [[i16; PANEL]; BLOCK] {
+    let mut columns = [[0; PANEL]; BLOCK];
+    for (v, four) in columns.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        // In order first: the compiler makes vector code of this loop.
+        let vector: [u8; VECTOR] = std::array::from_fn(|byte| code(L::SHAPE, codes, v, byte));
+        for (byte, code) in vector.into_iter().enumerate() {
+            four[byte % 4][byte / 4] = code.into();
+        }
+    }
+    columns
 }
 
 #[allow(clippy::cast_precision_loss, reason = "sums of 32 products stay below 2^24")]

@@ -3,8 +3,8 @@
 //!
 //! Three rules keep it fast on idle cores and harmless on shared ones:
 //! - the caller works too, and never waits for a thread that did not start;
-//! - a thread without work spins for [`SPIN`], offers its core to others until
-//!   [`YIELD`], then sleeps: an idle team costs nothing;
+//! - a thread without work spins for `SPIN`, offers its core to others until
+//!   `YIELD`, then sleeps: an idle team costs nothing;
 //! - a job from inside a job, or while another caller holds the team, runs on
 //!   the thread that brought it.
 //!
@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long an idle thread watches for the next job without giving up its core.
@@ -155,8 +155,9 @@ impl Team {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return (0..n_tasks).for_each(f),
         };
-        self.open(Job { f: erase(f), n_tasks });
-        self.shared.work(Job { f, n_tasks });
+        let job = Job { f: erase(f), n_tasks };
+        self.open(job);
+        self.shared.work(job);
         self.close();
         let thrown = self.shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(caller);
@@ -199,7 +200,7 @@ impl Team {
         shared.state.store(epoch.wrapping_add(EPOCH) | OPEN, Ordering::SeqCst);
         for (worker, asleep) in self.workers.iter().zip(&shared.asleep) {
             if asleep.0.load(Ordering::SeqCst) && asleep.0.swap(false, Ordering::SeqCst) {
-                wake(worker.thread());
+                worker.thread().unpark();
             }
         }
     }
@@ -218,7 +219,7 @@ impl Drop for Team {
     fn drop(&mut self) {
         self.shared.quit.store(true, Ordering::SeqCst);
         for worker in self.workers.drain(..) {
-            wake(worker.thread());
+            worker.thread().unpark();
             // A worker catches what its tasks throw and cannot panic itself.
             let _ = worker.join();
         }
@@ -290,14 +291,11 @@ impl Shared {
 }
 
 /// Forgets how long the closure lives; `Team::run` makes sure it is long enough.
+#[allow(clippy::transmute_ptr_to_ptr, reason = "a cast cannot lengthen a lifetime")]
 fn erase<'a>(f: &'a (dyn Fn(usize) + Sync + 'a)) -> *const (dyn Fn(usize) + Sync + 'static) {
     let f: *const (dyn Fn(usize) + Sync + 'a) = f;
     // SAFETY: only the lifetime changes; both are fat pointers of one layout.
     unsafe { std::mem::transmute(f) }
-}
-
-fn wake(thread: &Thread) {
-    thread.unpark();
 }
 
 /// Patience, in three stages: spin, yield, give up.
@@ -316,7 +314,7 @@ impl Idle {
     fn wait(&mut self) -> bool {
         // The clock costs more than a spin: look at it now and then.
         self.n_spins = self.n_spins.wrapping_add(1);
-        if self.n_spins % 32 != 0 {
+        if !self.n_spins.is_multiple_of(32) {
             spin_loop();
             return true;
         }
@@ -355,5 +353,106 @@ impl<'a, T> Scattered<'a, T> {
         // SAFETY: inside the slice, which is borrowed for 'a; apart from the
         // other parts, as the caller vouches.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_whatever_the_sizes() {
+        for n_threads in [0, 1, 2, 3, 8] {
+            let team = Team::new(n_threads);
+            for n_tasks in [0, 1, 2, 7, 1000] {
+                let counts: Vec<_> = (0..n_tasks).map(|_| AtomicUsize::new(0)).collect();
+                team.run(n_tasks, &|task| {
+                    counts[task].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn thousands_of_jobs_in_a_row_lose_none() {
+        let team = Team::new(3);
+        let sum = AtomicUsize::new(0);
+        for job in 0..20_000 {
+            team.run(1 + job % 5, &|task| {
+                sum.fetch_add(task + 1, Ordering::Relaxed);
+            });
+        }
+        assert_eq!(sum.into_inner(), 20_000 / 5 * (1 + 3 + 6 + 10 + 15));
+    }
+
+    #[test]
+    fn sleepers_wake_up() {
+        let team = Team::new(2);
+        for _ in 0..5 {
+            thread::sleep(YIELD * 5);
+            assert!(both_threads_meet(&team));
+        }
+    }
+
+    #[test]
+    fn idle_threads_fall_asleep() {
+        let team = Team::new(4);
+        team.run(64, &|_| ());
+        let asleep = |flag: &Apart<AtomicBool>| flag.0.load(Ordering::SeqCst);
+        let since = Instant::now();
+        while !team.shared.asleep.iter().all(asleep) {
+            assert!(since.elapsed() < Duration::from_secs(30), "still awake");
+            thread::sleep(YIELD);
+        }
+    }
+
+    #[test]
+    fn jobs_inside_jobs_and_from_many_threads_are_done() {
+        let team = Team::new(3);
+        let count = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        team.run(4, &|_| {
+                            team.run(3, &|_| {
+                                count.fetch_add(1, Ordering::Relaxed);
+                            });
+                        });
+                    }
+                });
+            }
+        });
+        assert_eq!(count.into_inner(), 4 * 200 * 4 * 3);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_team_goes_on() {
+        let team = Team::new(3);
+        for _ in 0..50 {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                team.run(40, &|task| assert_ne!(task, 17, "as planned"));
+            }));
+            assert!(result.is_err());
+            assert!(both_threads_meet(&team));
+        }
+    }
+
+    #[test]
+    fn chunks_cover_the_slice() {
+        let mut slice = vec![0; 103];
+        Team::new(3).for_each_chunk(&mut slice, 10, |i, chunk| chunk.fill(i));
+        assert!(slice.iter().enumerate().all(|(j, &i)| i == j / 10));
+        Team::new(3).for_each_chunk(&mut [0; 0], 10, |_, _| panic!("there is none"));
+    }
+
+    /// Whether two tasks that wait for one another end: no thread runs both.
+    fn both_threads_meet(team: &Team) -> bool {
+        let barrier = std::sync::Barrier::new(2);
+        team.run(2, &|_| {
+            barrier.wait();
+        });
+        true
     }
 }

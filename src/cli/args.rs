@@ -1,0 +1,130 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Summarize documents of any length on this machine.
+///
+/// Reads PDF, Markdown and plain text through a language model whose memory never grows, and
+/// writes rolling and final summaries with the pages and words that each statement rests on.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub job: Job,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  longsum report.pdf --model SmolLM2-135M-Instruct.Q4_1.gguf > report.json
+  longsum report.pdf --model Qwen/Qwen3-0.6B --format md --pages 10-40
+  longsum archive/ -o summaries/ --model ./my-model
+
+Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 75 try again later";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the JSON Schema of the output
+    Schema,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Job {
+    /// Documents, folders of documents, or - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub inputs: Vec<PathBuf>,
+
+    /// A GGUF file, a folder of safetensors, or a Hugging Face id (org/name[@revision][:file.gguf])
+    #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL")]
+    pub model: Option<String>,
+
+    /// Where to write: a file, or a folder for several documents [default: standard output]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+
+    /// What to write
+    #[arg(short, long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+
+    /// Read only these pages
+    #[arg(long, value_name = "A-B", value_parser = pages)]
+    pub pages: Option<(u32, u32)>,
+
+    /// Words of the final summary
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=5000).map(|n| n as usize))]
+    pub words: usize,
+
+    /// Language to write in, such as English or German
+    #[arg(long, value_name = "LANGUAGE")]
+    pub language: Option<String>,
+
+    /// Folder of prompt templates that replace built-in ones of the same name
+    #[arg(long, value_name = "DIR")]
+    pub prompts: Option<PathBuf>,
+
+    /// Tokens pinned at the beginning of the stream [default: as many as the prompt has]
+    #[arg(long, value_name = "N", help_heading = "Stream")]
+    pub sinks: Option<usize>,
+
+    /// Recent tokens that the model sees [default: a chunk, the question and the reply]
+    #[arg(long, value_name = "N", help_heading = "Stream")]
+    pub window: Option<usize>,
+
+    /// Most tokens read at once [default: 1024, or what the window allows]
+    #[arg(long, value_name = "N", help_heading = "Stream")]
+    pub chunk: Option<usize>,
+
+    /// 0 takes the likeliest word each time; above, words are drawn
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature, help_heading = "Stream")]
+    pub temperature: f64,
+
+    /// Seed of the draws
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Stream")]
+    pub seed: u64,
+
+    /// No bars, no closing line; errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The whole report, `longsum schema` describes it
+    Json,
+    /// The summary for people, in Markdown
+    Md,
+}
+
+impl Format {
+    /// Extension of the files it is written to.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Md => "md",
+        }
+    }
+}
+
+/// `A-B`, or `A` alone.
+fn pages(text: &str) -> Result<(u32, u32), String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let number = |s: &str| s.trim().parse::<u32>().map_err(|_| format!("`{s}` is not a page number"));
+    let (first, last) = (number(first)?, number(last)?);
+    if first == 0 {
+        return Err("pages count from 1".to_owned());
+    }
+    if last < first {
+        return Err(format!("the last page, {last}, comes before the first, {first}"));
+    }
+    Ok((first, last))
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(t) if (0.0..=2.0).contains(&t) => Ok(t),
+        _ => Err(format!("`{text}` is not a number from 0 to 2")),
+    }
+}

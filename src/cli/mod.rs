@@ -1,0 +1,163 @@
+//! The command line: the only place that knows clap, indicatif and anyhow.
+
+mod args;
+mod exit;
+mod output;
+mod progress;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use candle_core::Device;
+use clap::Parser;
+use longsum::batch::{self, Input};
+use longsum::load::Loaded;
+use longsum::load::hub::{Download, HubId};
+use longsum::prompt::Prompts;
+use longsum::report::{self, Report, Status};
+use longsum::stream::Decoding;
+use longsum::summary::{Options, Reader, summarize};
+
+use args::{Args, Command, Format, Job};
+use exit::{Exit, Failure};
+use output::Output;
+use progress::Progress;
+
+/// Runs the program and says how it ended.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let result = match args.command {
+        Some(Command::Schema) => output::to_stdout(report::schema().as_bytes()).map(|()| Exit::Done),
+        None => run(&args.job),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            exit::tell(&error);
+            exit::of(&error).into()
+        }
+    }
+}
+
+/// Summarizes every document asked for.
+fn run(job: &Job) -> Result<Exit> {
+    let inputs = batch::inputs(&job.inputs)?;
+    let options = options(job)?;
+    let output = Output::new(job.output.as_deref(), inputs.len(), &job.inputs, job.format)?;
+    let progress = Progress::new(job.quiet);
+    let model_id = job.model.as_deref().ok_or(Failure::NoModel)?;
+    let (path, revision) = find_model(model_id, &progress)?;
+    let loaded = progress.while_loading(model_id, || Loaded::open(&path, &Device::Cpu))?;
+    let about = batch::about(&loaded, model_id, revision);
+    let reader = Reader {
+        model: &loaded.decoder,
+        tokenizer: &loaded.tokenizer,
+        chat: &loaded.chat,
+        stops: &loaded.stops,
+        about: &about,
+    };
+    let mut n_failed = 0;
+    for input in &inputs {
+        if let Err(error) = one(&reader, input, job, &options, &output, &progress) {
+            if inputs.len() == 1 || exit::of(&error) != Exit::SomeFailed {
+                return Err(error);
+            }
+            n_failed += 1;
+            exit::tell(&error);
+        }
+    }
+    if inputs.len() > 1 {
+        progress.say(&format!("{} of {} documents summarized", inputs.len() - n_failed, inputs.len()));
+    }
+    Ok(if n_failed == 0 { Exit::Done } else { Exit::SomeFailed })
+}
+
+/// Summarizes one document.
+fn one(
+    reader: &Reader<'_>,
+    input: &Input,
+    job: &Job,
+    options: &Options,
+    output: &Output,
+    progress: &Progress,
+) -> Result<()> {
+    let started = Instant::now();
+    let document = input.read(job.pages)?;
+    let extract_secs = started.elapsed().as_secs_f64();
+    let mut bar = progress.document(&input.name());
+    let mut report = summarize(reader, &document, options, &mut |event| bar.event(&event))?;
+    report.timings.extract_secs = extract_secs;
+    report.timings.total_secs = started.elapsed().as_secs_f64();
+    bar.end(&report);
+    let mut text = render(&report, job.format)?;
+    text.push('\n');
+    output.write(input, text.as_bytes())?;
+    match (&report.status, &report.reason) {
+        (Status::Failed, Some(reason)) => Err(Failure::Document { reason: reason.clone() }.into()),
+        _ => Ok(()),
+    }
+}
+
+fn render(report: &Report, format: Format) -> Result<String> {
+    Ok(match format {
+        Format::Json => serde_json::to_string_pretty(report)?,
+        Format::Md => report::markdown(report),
+    })
+}
+
+fn options(job: &Job) -> Result<Options> {
+    let prompts = match &job.prompts {
+        Some(dir) => Prompts::from_dir(dir)?,
+        None => Prompts::built_in(),
+    };
+    let decoding = Decoding { temperature: job.temperature, seed: job.seed, ..Decoding::default() };
+    Ok(Options {
+        n_sink: job.sinks,
+        n_window: job.window,
+        n_chunk: job.chunk,
+        n_words: job.words,
+        language: job.language.clone(),
+        prompts,
+        decoding,
+        pages: job.pages,
+    })
+}
+
+/// A path as it is; otherwise a Hugging Face id.
+fn find_model(id: &str, progress: &Progress) -> Result<(PathBuf, Option<String>)> {
+    let path = Path::new(id);
+    if path.exists() {
+        return Ok((path.to_owned(), None));
+    }
+    let hub = HubId::parse(id).filter(|_| !id.ends_with(".gguf") || id.contains(':'));
+    let Some(hub) = hub else { return Err(Failure::NoSuchModel { id: id.to_owned() }.into()) };
+    let mut bar = None;
+    let fetched = hub.fetch(&mut |download| match download {
+        Download::Begin { file, n_bytes } => bar = Some(progress.download(file, n_bytes)),
+        Download::More { n_bytes } => {
+            if let Some(bar) = &bar {
+                bar.inc(n_bytes as u64);
+            }
+        }
+        Download::End => {
+            if let Some(bar) = bar.take() {
+                bar.finish_and_clear();
+            }
+        }
+    })?;
+    Ok((fetched.path, fetched.revision))
+}
+
+/// Writes to standard error, which may be closed.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

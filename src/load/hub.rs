@@ -1,0 +1,233 @@
+//! Models by their Hugging Face id, through the cache that all tools share.
+//!
+//! Honours `HF_HOME`, `HF_HUB_CACHE`, `HF_TOKEN`, `HF_ENDPOINT` and `HF_HUB_OFFLINE`.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::{Path, PathBuf};
+
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+
+use super::LoadError;
+use super::folder::read_json;
+
+/// What is being downloaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Download<'a> {
+    /// A file begins.
+    Begin {
+        /// Its name in the repository.
+        file: &'a str,
+        /// Its size.
+        n_bytes: usize,
+    },
+    /// So many more bytes came.
+    More {
+        /// Bytes.
+        n_bytes: usize,
+    },
+    /// The file is complete.
+    End,
+}
+
+/// A model on the hub: `org/name`, `org/name@revision`, `org/name:file.gguf`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubId {
+    repo: String,
+    revision: String,
+    file: Option<String>,
+}
+
+/// Where a model from the hub lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// A folder of safetensors or one GGUF file.
+    pub path: PathBuf,
+    /// The commit it is of.
+    pub revision: Option<String>,
+}
+
+/// Files of a folder model besides the weights; the last three may be absent.
+const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
+const WANTED: [&str; 3] = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
+const WHOLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+impl HubId {
+    /// Reads an id; `None` if this cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (text, file) = match text.split_once(':') {
+            Some((rest, file)) => (rest, Some(file.to_owned()).filter(|f| !f.is_empty())),
+            None => (text, None),
+        };
+        let (repo, revision) = text.split_once('@').unwrap_or((text, "main"));
+        let (org, name) = repo.split_once('/')?;
+        let plain = |s: &str| {
+            !s.is_empty() && !s.starts_with('.') && s.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        let good = plain(org) && plain(name) && plain(&revision.replace('/', "-"));
+        good.then(|| Self { repo: repo.to_owned(), revision: revision.to_owned(), file })
+    }
+
+    /// Finds the model in the cache, or downloads it.
+    ///
+    /// # Errors
+    /// [`LoadError::Offline`] if it is not in the cache and downloads are off;
+    /// [`LoadError::Download`] if the hub cannot be reached or lacks what is needed.
+    pub fn fetch(&self, observe: &mut dyn FnMut(Download<'_>)) -> Result<Fetched, LoadError> {
+        let cache = cache();
+        let repo = Repo::with_revision(self.repo.clone(), RepoType::Model, self.revision.clone());
+        if let Some(path) = self.cached(&cache.repo(repo.clone())) {
+            return Ok(Fetched { revision: commit_of(&path, self.file.as_deref()), path });
+        }
+        if offline() {
+            return Err(LoadError::Offline { id: self.repo.clone(), cache: cache.path().clone() });
+        }
+        let api = self.api(cache).map_err(|e| self.failed(&e))?.repo(repo);
+        let info = api.info().map_err(|e| self.failed(&e))?;
+        let names: BTreeSet<String> = info.siblings.into_iter().map(|s| s.rfilename).collect();
+        let path = self.download(&api, &names, observe)?;
+        Ok(Fetched { path, revision: Some(info.sha) })
+    }
+
+    /// The model as the cache has it, if it is complete.
+    fn cached(&self, cache: &CacheRepo) -> Option<PathBuf> {
+        if let Some(file) = &self.file {
+            return cache.get(file);
+        }
+        for name in NEEDED {
+            cache.get(name)?;
+        }
+        let folder = cache.get(NEEDED[0])?.parent()?.to_owned();
+        if cache.get(WHOLE).is_none() {
+            for shard in shards(&cache.get(INDEX)?).ok()? {
+                cache.get(&shard)?;
+            }
+        }
+        Some(folder)
+    }
+
+    fn api(&self, cache: Cache) -> Result<Api, ApiError> {
+        let token = env::var("HF_TOKEN").ok().filter(|t| !t.is_empty()).or_else(|| cache.token());
+        let mut builder = ApiBuilder::from_cache(cache).with_token(token).with_progress(false).with_retries(3);
+        if let Ok(endpoint) = env::var("HF_ENDPOINT") {
+            builder = builder.with_endpoint(endpoint);
+        }
+        builder.build()
+    }
+
+    fn download(
+        &self,
+        api: &ApiRepo,
+        names: &BTreeSet<String>,
+        observe: &mut dyn FnMut(Download<'_>),
+    ) -> Result<PathBuf, LoadError> {
+        let mut get = |name: &str| {
+            api.download_with_progress(name, Observer { file: name.to_owned(), observe })
+                .map_err(|e| self.failed(&e))
+        };
+        let ggufs: Vec<&String> = names.iter().filter(|n| n.ends_with(".gguf")).collect();
+        match (&self.file, &ggufs[..]) {
+            (Some(file), _) if names.contains(file) => return get(file),
+            (Some(file), _) => return Err(self.lacks(file, &ggufs)),
+            (None, [only]) if !names.contains(NEEDED[0]) => return get(only),
+            (None, _) => {}
+        }
+        if let Some(name) = NEEDED.into_iter().find(|name| !names.contains(*name)) {
+            return Err(self.lacks(name, &ggufs));
+        }
+        let config = get(NEEDED[0])?;
+        get(NEEDED[1])?;
+        for name in WANTED.into_iter().filter(|name| names.contains(*name)) {
+            get(name)?;
+        }
+        if names.contains(WHOLE) {
+            get(WHOLE)?;
+        } else if names.contains(INDEX) {
+            for shard in shards(&get(INDEX)?)? {
+                get(&shard)?;
+            }
+        } else {
+            return Err(self.lacks(WHOLE, &ggufs));
+        }
+        Ok(config.parent().map(Path::to_owned).unwrap_or_default())
+    }
+
+    fn failed(&self, error: &ApiError) -> LoadError {
+        LoadError::Download { id: self.repo.clone(), what: error.to_string() }
+    }
+
+    fn lacks(&self, file: &str, ggufs: &[&String]) -> LoadError {
+        let mut what = format!("the repository has no `{file}`");
+        if !ggufs.is_empty() {
+            let list: Vec<String> = ggufs.iter().map(|f| format!("{}:{f}", self.repo)).collect();
+            what = format!("{what}; it has {}", list.join(", "));
+        }
+        LoadError::Download { id: self.repo.clone(), what }
+    }
+}
+
+/// Tells the observer what hf-hub tells.
+struct Observer<'a, 'b> {
+    file: String,
+    observe: &'a mut (dyn FnMut(Download<'_>) + 'b),
+}
+
+impl hf_hub::api::Progress for Observer<'_, '_> {
+    fn init(&mut self, size: usize, _filename: &str) {
+        (self.observe)(Download::Begin { file: &self.file, n_bytes: size });
+    }
+
+    fn update(&mut self, size: usize) {
+        (self.observe)(Download::More { n_bytes: size });
+    }
+
+    fn finish(&mut self) {
+        (self.observe)(Download::End);
+    }
+}
+
+fn cache() -> Cache {
+    match env::var_os("HF_HUB_CACHE").filter(|v| !v.is_empty()) {
+        Some(path) => Cache::new(path.into()),
+        None => Cache::from_env(),
+    }
+}
+
+fn offline() -> bool {
+    env::var("HF_HUB_OFFLINE").is_ok_and(|v| matches!(v.to_lowercase().as_str(), "1" | "on" | "yes" | "true"))
+}
+
+/// Snapshots lie in folders named by their commit.
+fn commit_of(path: &Path, file: Option<&str>) -> Option<String> {
+    let n_up = file.map_or(0, |f| f.split('/').count());
+    let folder = path.ancestors().nth(n_up)?;
+    Some(folder.file_name()?.to_str()?.to_owned())
+}
+
+/// The weight files that an index names.
+fn shards(index: &Path) -> Result<BTreeSet<String>, LoadError> {
+    let json = read_json(index)?;
+    let map = json.get("weight_map").and_then(serde_json::Value::as_object);
+    let names = map.into_iter().flat_map(|m| m.values()).filter_map(|v| v.as_str().map(str::to_owned));
+    Ok(names.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_told_from_paths() {
+        let id = HubId::parse("Qwen/Qwen3-0.6B").unwrap();
+        assert_eq!((id.repo.as_str(), id.revision.as_str(), id.file), ("Qwen/Qwen3-0.6B", "main", None));
+        let id = HubId::parse("a/b@v1.0:sub/c-Q4_K_M.gguf").unwrap();
+        assert_eq!((id.repo.as_str(), id.revision.as_str()), ("a/b", "v1.0"));
+        assert_eq!(id.file.as_deref(), Some("sub/c-Q4_K_M.gguf"));
+        for path in ["model.gguf", "./a/b", "/a/b", "a/b/c", "a b/c", "a/", "../a"] {
+            assert_eq!(HubId::parse(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The `longsum` program: parse, run, exit.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,312 @@
+//! The JSON we promise: `longsum.summary.v1`.
+//!
+//! Everything but `timings` is the same, byte for byte, for the same input, model and parameters on
+//! the same device. Character ranges count Unicode scalar values of the normalized text, end
+//! exclusive; page ranges count from 1, both ends included.
+
+mod markdown;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use markdown::markdown;
+
+/// Name of the format, in every report.
+pub const SCHEMA: &str = "longsum.summary.v1";
+
+/// What became of one document.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Report {
+    /// Always `longsum.summary.v1`.
+    pub schema: &'static str,
+    /// The program that wrote this.
+    pub tool: Tool,
+    /// Whether the document was summarized.
+    pub status: Status,
+    /// Why not, where `status` is `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The document.
+    pub source: Source,
+    /// The language model.
+    pub model: Model,
+    /// What the run was asked for.
+    pub params: Params,
+    /// The summary of the whole document; absent where `status` is `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
+    /// One entry for each chunk: what the text up to there says.
+    pub rolling: Vec<Rolling>,
+    /// One entry for each chunk: what was read.
+    pub chunks: Vec<ChunkRead>,
+    /// What can be checked without a reader.
+    pub checks: Checks,
+    /// Tokens and slots.
+    pub usage: Usage,
+    /// Times and memory: the only part that differs between two equal runs.
+    pub timings: Timings,
+    /// What a reader of the summary should know about the document or the run.
+    pub warnings: Vec<Warning>,
+}
+
+/// The program.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Tool {
+    /// `longsum`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+/// Whether the document was summarized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// All of its text was read.
+    Complete,
+    /// Some pages could not be read, see `source.coverage`; the rest was.
+    Partial,
+    /// Nothing could be summarized.
+    Failed,
+}
+
+/// The document.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Source {
+    /// As it was named on the command line; `-` is standard input.
+    pub uri: String,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub sha256: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// `pdf`, `text` or `markdown`.
+    pub format: String,
+    /// Title, where the file states one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Pages; formats without pages count as one.
+    pub n_pages: u32,
+    /// Characters of the normalized text.
+    pub n_chars: usize,
+    /// What became of every page.
+    pub coverage: Coverage,
+}
+
+/// What became of every page: each is in exactly one list, as ranges `[first, last]`.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Coverage {
+    /// Text was read.
+    pub text: Vec<(u32, u32)>,
+    /// Nothing is on them.
+    pub empty: Vec<(u32, u32)>,
+    /// Pictures without a text layer: run OCR first.
+    pub needs_ocr: Vec<(u32, u32)>,
+    /// They could not be read.
+    pub failed: Vec<(u32, u32)>,
+}
+
+/// The language model.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Model {
+    /// As it was named on the command line.
+    pub id: String,
+    /// Commit of the repository it came from, where it came from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// SHA-256 of the weights, in hexadecimal: of the file, or of the list of the shards' sums.
+    pub sha256: String,
+    /// Family of the decoder.
+    pub architecture: String,
+    /// Quantization of most matrices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<String>,
+    /// Number type of activations and cache.
+    pub dtype: String,
+    /// Where it ran.
+    pub device: String,
+}
+
+/// What the run was asked for.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Params {
+    /// Pinned slots of the cache.
+    pub sinks: usize,
+    /// Recent tokens a query sees, itself included.
+    pub window: usize,
+    /// Most tokens fed at once.
+    pub chunk: usize,
+    /// Most tokens of text between two notes.
+    pub chunk_text: usize,
+    /// Words the final summary was asked to have.
+    pub n_words: usize,
+    /// Language the summary was asked to be in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Name of the set of prompts.
+    pub prompt_id: String,
+    /// SHA-256 over all prompts in use.
+    pub prompt_sha256: String,
+    /// 0 is greedy.
+    pub temperature: f64,
+    /// Seed of the draws; without effect where `temperature` is 0.
+    pub seed: u64,
+    /// How much less likely tokens of a reply become to come again.
+    pub repeat_penalty: f32,
+    /// First and last page asked for, where not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<(u32, u32)>,
+}
+
+/// The summary of the whole document.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Summary {
+    /// All statements, one after the other.
+    pub text: String,
+    /// The statements with their sources.
+    pub statements: Vec<Statement>,
+    /// Why the reply ended.
+    pub finish_reason: FinishReason,
+}
+
+/// One thing the summary says, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Statement {
+    /// The statement.
+    pub text: String,
+    /// Where it comes from, best first.
+    pub citations: Vec<Citation>,
+}
+
+/// A place in the document.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Citation {
+    /// First and last page.
+    pub pages: (u32, u32),
+    /// Characters of the normalized text.
+    pub chars: (usize, usize),
+    /// The words at that place, copied from the document; absent where no sentence matches and the
+    /// place is the whole passage that was being read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Quote>,
+    /// Share of the statement's weight in words that the quote has, 0 to 1.
+    pub score: f64,
+}
+
+/// Words copied from the document, as the Web Annotation model has them.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Quote {
+    /// The words.
+    pub exact: String,
+    /// What stands right before.
+    pub prefix: String,
+    /// What stands right after.
+    pub suffix: String,
+}
+
+/// What the text says, up to the end of a chunk.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Rolling {
+    /// Number of the chunk, from 0.
+    pub seq: usize,
+    /// First and last page of the chunk.
+    pub pages: (u32, u32),
+    /// Summary of everything up to here.
+    pub text: String,
+    /// Notes taken of this chunk.
+    pub statements: Vec<Statement>,
+}
+
+/// A piece of the document that was read at once.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ChunkRead {
+    /// Number of the chunk, from 0.
+    pub seq: usize,
+    /// First and last page.
+    pub pages: (u32, u32),
+    /// Characters of the normalized text; all chunks together are the text.
+    pub chars: (usize, usize),
+    /// Tokens of its text.
+    pub n_tokens: usize,
+    /// Why the notes on it ended.
+    pub finish_reason: FinishReason,
+}
+
+/// Why a reply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended it.
+    Stop,
+    /// The limit of tokens was reached.
+    Length,
+    /// The reply went round in circles and was cut.
+    Repetition,
+}
+
+/// What can be checked without a reader.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Checks {
+    /// How many citations with a quote the summary has in each tenth of the document.
+    pub coverage_by_decile: Vec<usize>,
+    /// Statements of the summary for which no sentence of the document was found.
+    pub n_without_quote: usize,
+}
+
+/// Tokens and slots.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Usage {
+    /// Tokens of the document's text.
+    pub tokens_document: usize,
+    /// Tokens fed: text and prompts.
+    pub tokens_in: usize,
+    /// Tokens generated.
+    pub tokens_out: usize,
+    /// Slots of the cache in each layer: `sinks + window - 1 + chunk`, never more.
+    pub peak_cache_slots: usize,
+}
+
+/// Times and memory of this run.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Timings {
+    /// From opening the document to the end.
+    pub total_secs: f64,
+    /// Reading the document's text.
+    pub extract_secs: f64,
+    /// Feeding tokens.
+    pub prefill_secs: f64,
+    /// Generating tokens.
+    pub decode_secs: f64,
+    /// Tokens fed, each second of feeding.
+    pub prefill_tokens_per_sec: f64,
+    /// Tokens generated, each second of generating.
+    pub decode_tokens_per_sec: f64,
+    /// Memory the process holds after each tenth of the document, where the system tells.
+    pub resident_bytes_by_decile: Vec<u64>,
+    /// Most memory the process held, where the system tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// What a reader of the summary should know.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Warning {
+    /// What kind, for programs.
+    pub code: String,
+    /// On which page, where on one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// For people.
+    pub message: String,
+}
+
+/// The JSON Schema of [`Report`], as `longsum schema` prints it.
+#[must_use]
+pub fn schema() -> String {
+    let schema = schemars::generate::SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Report>();
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,267 @@
+//! One stream: feed a chunk, ask, generate a reply, go back.
+
+use std::time::{Duration, Instant};
+
+use candle_core::{IndexOp, Tensor};
+use candle_transformers::generation::{LogitsProcessor, Sampling};
+use candle_transformers::utils::apply_repeat_penalty;
+
+use crate::cache::{KvCache, Layout, Snapshot};
+use crate::model::{LanguageModel, ModelError, Want};
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoding {
+    /// 0 takes the likeliest token; above it tokens are drawn.
+    pub temperature: f64,
+    /// Draw only from the likeliest tokens that together have this probability.
+    pub top_p: f64,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// Above 1 makes tokens of the reply less likely to come again.
+    pub repeat_penalty: f32,
+}
+
+impl Default for Decoding {
+    fn default() -> Self {
+        Self { temperature: 0.0, top_p: 0.95, seed: 0, repeat_penalty: 1.1 }
+    }
+}
+
+/// Why a reply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The model ended it.
+    Stop,
+    /// The limit of tokens was reached.
+    Length,
+    /// The reply went round in circles; what came again was cut off.
+    Repetition,
+}
+
+/// What the model replied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Tokens of the reply, without the one that ended it.
+    pub ids: Vec<u32>,
+    /// Why it ended.
+    pub finish: Finish,
+}
+
+/// Tokens that went through a stream, and the time they took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens fed: documents and prompts.
+    pub n_fed: usize,
+    /// Tokens generated.
+    pub n_generated: usize,
+    /// Time spent feeding.
+    pub feeding: Duration,
+    /// Time spent generating.
+    pub generating: Duration,
+}
+
+/// A document's tokens going by.
+pub struct Stream<'a> {
+    model: &'a dyn LanguageModel,
+    cache: KvCache,
+    snapshot: Option<Snapshot>,
+    usage: Usage,
+}
+
+impl<'a> Stream<'a> {
+    /// Allocates a stream; it never needs more memory than it has then (and, from the first
+    /// [`save`](Stream::save) on, as much again for the copy).
+    ///
+    /// # Errors
+    /// [`ModelError::Cache`] if the memory cannot be had.
+    pub fn new(model: &'a dyn LanguageModel, layout: Layout) -> Result<Self, ModelError> {
+        let cache = model.new_cache(layout)?;
+        Ok(Self { model, cache, snapshot: None, usage: Usage::default() })
+    }
+
+    /// The shape of the cache.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        self.cache.layout()
+    }
+
+    /// Slots allocated, in every layer.
+    #[must_use]
+    pub fn n_slots(&self) -> usize {
+        self.cache.n_slots()
+    }
+
+    /// What went through so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Forgets everything and starts with `prefix`, whose first tokens are pinned: all of them, or
+    /// as many as there are pinned slots.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a token is unknown or the device fails.
+    pub fn begin(&mut self, prefix: &[u32]) -> Result<(), ModelError> {
+        self.start(prefix.len())?;
+        self.feed(prefix)
+    }
+
+    /// Forgets everything; of the tokens that are fed next, the first are pinned: `n_tokens`, or as
+    /// many as there are pinned slots.
+    ///
+    /// # Errors
+    /// None today: the number is cut to what fits.
+    pub fn start(&mut self, n_tokens: usize) -> Result<(), ModelError> {
+        Ok(self.cache.begin(n_tokens.min(self.layout().n_sink()))?)
+    }
+
+    /// Replaces the pinned tokens by `prefix`; what the window holds stays.
+    ///
+    /// # Errors
+    /// [`ModelError::Cache`] if the prefix is longer than the pinned slots.
+    pub fn repin(&mut self, prefix: &[u32]) -> Result<(), ModelError> {
+        self.cache.repin(prefix.len())?;
+        self.feed(prefix)
+    }
+
+    /// Feeds tokens, in as many chunks as they need.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a token is unknown or the device fails.
+    pub fn feed(&mut self, ids: &[u32]) -> Result<(), ModelError> {
+        self.forward(ids, Want::Nothing).map(|_| ())
+    }
+
+    /// Feeds tokens and returns the logits of every one, `[T, V]`, chunk by chunk.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a token is unknown or the device fails.
+    pub fn score(&mut self, ids: &[u32], mut each: impl FnMut(Tensor)) -> Result<(), ModelError> {
+        let mut rest = ids;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.cache.fit(rest.len()));
+            each(self.forward(now, Want::All)?.ok_or_else(nothing_fed)?);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Feeds `ask` and generates at most `n_max` tokens after it, ending early at one of `stops`.
+    ///
+    /// `seen` is called with every token as it comes.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a token is unknown or the device fails.
+    pub fn generate(
+        &mut self,
+        ask: &[u32],
+        n_max: usize,
+        stops: &[u32],
+        decoding: &Decoding,
+        seen: &mut dyn FnMut(u32),
+    ) -> Result<Reply, ModelError> {
+        let mut logits = self.forward(ask, Want::Last)?.ok_or_else(nothing_fed)?;
+        let sampling = if decoding.temperature > 0.0 {
+            Sampling::TopP { p: decoding.top_p, temperature: decoding.temperature }
+        } else {
+            Sampling::ArgMax
+        };
+        let mut processor = LogitsProcessor::from_sampling(decoding.seed, sampling);
+        let mut ids = Vec::new();
+        let started = Instant::now();
+        let finish = loop {
+            if ids.len() >= n_max {
+                break Finish::Length;
+            }
+            let row = logits.i(0)?;
+            let row = apply_repeat_penalty(&row, decoding.repeat_penalty, &ids)?;
+            let id = processor.sample(&row)?;
+            if stops.contains(&id) {
+                break Finish::Stop;
+            }
+            ids.push(id);
+            seen(id);
+            if let Some(n_kept) = circle(&ids) {
+                ids.truncate(n_kept);
+                break Finish::Repetition;
+            }
+            logits = self.model.forward(&[id], &mut self.cache, Want::Last)?;
+            self.usage.n_generated += 1;
+        };
+        self.usage.generating += started.elapsed();
+        Ok(Reply { ids, finish })
+    }
+
+    /// Remembers where the stream stands; a later [`restore`](Stream::restore) comes back here.
+    ///
+    /// # Errors
+    /// [`ModelError::Cache`] if the memory for the copy cannot be had.
+    pub fn save(&mut self) -> Result<(), ModelError> {
+        Ok(self.cache.save(&mut self.snapshot)?)
+    }
+
+    /// Goes back to where the stream was last saved, as if nothing had been fed since.
+    ///
+    /// # Errors
+    /// [`ModelError`] if the stream was never saved.
+    pub fn restore(&mut self) -> Result<(), ModelError> {
+        let Some(snapshot) = &self.snapshot else {
+            return Err(candle_core::Error::Msg("the stream was never saved".to_owned()).into());
+        };
+        Ok(self.cache.restore(snapshot)?)
+    }
+
+    /// Feeds `ids` in chunks; logits only of the last chunk.
+    fn forward(&mut self, ids: &[u32], want: Want) -> Result<Option<Tensor>, ModelError> {
+        let started = Instant::now();
+        let mut rest = ids;
+        let mut logits = None;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.cache.fit(rest.len()));
+            let want = if later.is_empty() { want } else { Want::Nothing };
+            logits = Some(self.model.forward(now, &mut self.cache, want)?);
+            rest = later;
+        }
+        self.usage.n_fed += ids.len();
+        self.usage.feeding += started.elapsed();
+        Ok(logits)
+    }
+}
+
+fn nothing_fed() -> ModelError {
+    candle_core::Error::Msg("a reply needs at least one token before it".to_owned()).into()
+}
+
+/// Shortest tail, in tokens, that counts as going round in circles.
+const CIRCLE: usize = 24;
+
+/// If the end of the reply is one passage three times or more, how many tokens stand up to the end
+/// of its first time.
+fn circle(ids: &[u32]) -> Option<usize> {
+    (1..=ids.len() / 3).find_map(|period| {
+        let same = ids.iter().rev().zip(ids.iter().rev().skip(period)).take_while(|(a, b)| a == b).count();
+        // `same` tokens repeat those one period earlier: the passage stands `same / period + 1` times.
+        let turning = same >= 2 * period && same + period >= CIRCLE;
+        turning.then_some(ids.len() - same)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_that_turns_in_circles_is_cut_after_the_first_round() {
+        let mut ids: Vec<u32> = vec![9, 8];
+        for _ in 0..3 {
+            ids.extend(10..20);
+        }
+        assert_eq!(circle(&ids), Some(12));
+        assert_eq!(circle(&ids[..31]), None);
+        assert_eq!(circle(&[7; 23]), None);
+        assert_eq!(circle(&[7; 24]), Some(1));
+        assert_eq!(circle(&(0..300).collect::<Vec<_>>()), None);
+    }
+}

@@ -1,0 +1,348 @@
+//! The method: a document is read chunk by chunk, notes are taken, and the notes make the summary.
+//!
+//! This is where the two sides meet: text (documents, chunks, prompts) and tensors (a stream over a
+//! language model). [`rolling`] reads, [`finish`] merges, [`budget`] counts tokens before any call,
+//! [`cite`] finds the sentences that a statement rests on.
+//!
+//! Invariant: the final summary is made from the notes of every chunk, never from what the cache
+//! still holds at the end; and no prompt is longer than the stream can see at once.
+
+mod budget;
+mod cite;
+mod finish;
+mod rolling;
+
+use std::time::Instant;
+
+use crate::chunk;
+use crate::document::{Document, PageStatus};
+use crate::event::Event;
+use crate::model::{LanguageModel, ModelError};
+use crate::prompt::{self, Ask, ChatTemplate, Piece, PromptError, Prompts};
+use crate::report::{
+    Checks, ChunkRead, Coverage, FinishReason, Model, Params, Report, Rolling, SCHEMA, Source, Statement, Status,
+    Summary, Timings, Tool, Usage, Warning,
+};
+use crate::stream::{Decoding, Finish, Stream};
+use crate::token::{TokenError, Tokenizer};
+
+use budget::Budget;
+use cite::Index;
+
+/// A language model with all that is needed to talk to it.
+pub struct Reader<'a> {
+    /// The model.
+    pub model: &'a dyn LanguageModel,
+    /// Its tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// Its chat template.
+    pub chat: &'a ChatTemplate,
+    /// Tokens that end a reply.
+    pub stops: &'a [u32],
+    /// What a report says of it.
+    pub about: &'a Model,
+}
+
+/// What a summary is asked to be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Pinned slots; by default as many as the longest pinned prompt has tokens.
+    pub n_sink: Option<usize>,
+    /// Recent tokens kept; by default a chunk, the question after it, and the reply.
+    pub n_window: Option<usize>,
+    /// Most tokens fed at once.
+    pub n_chunk: Option<usize>,
+    /// Words of the final summary.
+    pub n_words: usize,
+    /// Language to write in, by its English name.
+    pub language: Option<String>,
+    /// The prompts.
+    pub prompts: Prompts,
+    /// How tokens are chosen.
+    pub decoding: Decoding,
+    /// First and last page, where not all are asked for; for the report alone.
+    pub pages: Option<(u32, u32)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            n_sink: None,
+            n_window: None,
+            n_chunk: None,
+            n_words: 200,
+            language: None,
+            prompts: Prompts::built_in(),
+            decoding: Decoding::default(),
+            pages: None,
+        }
+    }
+}
+
+/// Why a document could not be summarized with this model and these options.
+#[derive(Debug, thiserror::Error)]
+pub enum SummaryError {
+    /// What is kept at once does not hold the question, the reply and some text.
+    #[error("a window of {n_window} tokens is smaller than the prompt, which needs {n_needed}")]
+    WindowTooSmall {
+        /// The window asked for.
+        n_window: usize,
+        /// The smallest that works with these prompts.
+        n_needed: usize,
+    },
+    /// More is to be kept at once than the model was trained to see.
+    #[error("{n_sink} sinks and a window of {n_window} are more than the {context} tokens the model was trained for")]
+    BeyondContext {
+        /// Pinned slots.
+        n_sink: usize,
+        /// Recent tokens.
+        n_window: usize,
+        /// Tokens the model was trained to see at once.
+        context: usize,
+    },
+    /// The cache cannot have this shape.
+    #[error(transparent)]
+    Layout(#[from] crate::cache::LayoutError),
+    /// A template or the chat template failed.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The tokenizer failed.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+impl SummaryError {
+    /// The way out, where there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::WindowTooSmall { n_needed, .. } => {
+                Some(format!("ask for --window {n_needed} or more, or leave it out"))
+            }
+            Self::BeyondContext { .. } => Some("ask for a smaller --window, --sinks or --chunk".to_owned()),
+            Self::Prompt(e) => e.hint().map(str::to_owned),
+            Self::Token(e) => e.hint().map(str::to_owned),
+            Self::Layout(_) | Self::Model(_) => None,
+        }
+    }
+}
+
+/// Reads a document to its end and returns the report on it.
+///
+/// A document without text gives a report whose status is `failed`, not an error.
+///
+/// # Errors
+/// [`SummaryError`] if the options do not fit the model, or the model fails.
+pub fn summarize(
+    reader: &Reader<'_>,
+    document: &Document,
+    options: &Options,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Report, SummaryError> {
+    let started = Instant::now();
+    let ask = Ask {
+        title: document.source.title.as_deref(),
+        language: options.language.as_deref(),
+        n_words: options.n_words,
+    };
+    let budget = Budget::new(reader, options, ask)?;
+    let mut report = blank(reader, document, options, &budget);
+    if !document.has_text() {
+        report.status = Status::Failed;
+        report.reason = Some(no_text(document));
+        return Ok(report);
+    }
+    let chunks = chunk::split(document, budget.n_text, &|text| reader.tokenizer.count(text));
+    let n_tokens = chunks.iter().map(|c| c.n_tokens).sum();
+    let n_pages = u32::try_from(document.pages.len()).unwrap_or(u32::MAX);
+    observe(Event::Started { n_pages, n_chunks: chunks.len(), n_tokens });
+    let mut writer = Writer {
+        reader,
+        options,
+        ask,
+        index: Index::new(document, &chunks),
+        stream: Stream::new(reader.model, budget.layout)?,
+        budget,
+        warnings: Vec::new(),
+    };
+    let read = rolling::read(&mut writer, document, &chunks, observe)?;
+    let summary = finish::finish(&mut writer, &read.notes, observe)?;
+
+    let usage = writer.stream.usage();
+    report.usage = Usage {
+        tokens_document: n_tokens,
+        tokens_in: usage.n_fed,
+        tokens_out: usage.n_generated,
+        peak_cache_slots: writer.stream.n_slots(),
+    };
+    report.timings = Timings {
+        total_secs: started.elapsed().as_secs_f64(),
+        extract_secs: 0.0,
+        prefill_secs: usage.feeding.as_secs_f64(),
+        decode_secs: usage.generating.as_secs_f64(),
+        prefill_tokens_per_sec: rate(usage.n_fed, usage.feeding.as_secs_f64()),
+        decode_tokens_per_sec: rate(usage.n_generated, usage.generating.as_secs_f64()),
+        resident_bytes_by_decile: read.resident_bytes,
+        peak_memory_bytes: crate::memory::peak_bytes(),
+    };
+    report.warnings.extend(writer.warnings);
+    report.checks = checks(document, &summary);
+    report.rolling = read.rolling;
+    report.chunks = read.chunks;
+    report.summary = Some(summary);
+    Ok(report)
+}
+
+/// All that stays the same while one document is summarized.
+struct Writer<'a> {
+    reader: &'a Reader<'a>,
+    options: &'a Options,
+    ask: Ask<'a>,
+    budget: Budget,
+    index: Index<'a>,
+    stream: Stream<'a>,
+    warnings: Vec<Warning>,
+}
+
+/// Lines the model wrote, and why it stopped.
+struct Lines {
+    lines: Vec<String>,
+    finish: FinishReason,
+}
+
+impl Writer<'_> {
+    /// Asks in a stream of its own: what was read before is forgotten.
+    fn ask_afresh(&mut self, prompt: &[Piece], n_max: usize, seen: &mut dyn FnMut()) -> Result<Lines, SummaryError> {
+        let ids = prompt::encode(prompt, self.reader.tokenizer)?;
+        self.stream.start(ids.len())?;
+        self.ask_here(&ids, n_max, seen)
+    }
+
+    /// Asks behind what the stream holds.
+    fn ask_here(&mut self, ids: &[u32], n_max: usize, seen: &mut dyn FnMut()) -> Result<Lines, SummaryError> {
+        let (stops, decoding) = (self.reader.stops, &self.options.decoding);
+        let reply = self.stream.generate(ids, n_max, stops, decoding, &mut |_| seen())?;
+        let text = self.reader.tokenizer.decode(&reply.ids)?;
+        let mut lines = prompt::lines(&text);
+        if reply.finish == Finish::Length && lines.len() > 1 {
+            lines.pop(); // cut off in the middle
+        }
+        Ok(Lines { lines, finish: reply.finish.into() })
+    }
+
+    fn warn(&mut self, code: &str, page: Option<u32>, message: String) {
+        self.warnings.push(Warning { code: code.to_owned(), page, message });
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.reader.tokenizer.count(text)
+    }
+
+    /// The first lines that together have at most `n_tokens` tokens.
+    fn within(&self, lines: &[String], n_tokens: usize) -> Vec<String> {
+        let mut left = n_tokens;
+        let fits = |line: &&String| match left.checked_sub(self.count(line) + 2) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        };
+        lines.iter().take_while(fits).cloned().collect()
+    }
+}
+
+impl From<Finish> for FinishReason {
+    fn from(finish: Finish) -> Self {
+        match finish {
+            Finish::Stop => Self::Stop,
+            Finish::Length => Self::Length,
+            Finish::Repetition => Self::Repetition,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of tokens")]
+fn rate(n: usize, secs: f64) -> f64 {
+    if secs > 0.0 { n as f64 / secs } else { 0.0 }
+}
+
+/// The report before anything was read.
+fn blank(reader: &Reader<'_>, document: &Document, options: &Options, budget: &Budget) -> Report {
+    let source = &document.source;
+    let coverage = Coverage {
+        text: document.page_ranges(PageStatus::Text),
+        empty: document.page_ranges(PageStatus::Empty),
+        needs_ocr: document.page_ranges(PageStatus::NeedsOcr),
+        failed: document.page_ranges(PageStatus::Failed),
+    };
+    let all_read = coverage.needs_ocr.is_empty() && coverage.failed.is_empty();
+    let warnings = document.warnings.iter().map(|w| Warning {
+        code: w.code.to_owned(),
+        page: w.page,
+        message: w.message.clone(),
+    });
+    Report {
+        schema: SCHEMA,
+        tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+        status: if all_read { Status::Complete } else { Status::Partial },
+        reason: None,
+        source: Source {
+            uri: source.uri.clone(),
+            sha256: source.sha256.clone(),
+            bytes: source.n_bytes,
+            format: source.format.as_str().to_owned(),
+            title: source.title.clone(),
+            n_pages: u32::try_from(document.pages.len()).unwrap_or(u32::MAX),
+            n_chars: document.char_offset(document.text.len()),
+            coverage,
+        },
+        model: reader.about.clone(),
+        params: Params {
+            sinks: budget.layout.n_sink(),
+            window: budget.layout.n_window(),
+            chunk: budget.layout.n_chunk(),
+            chunk_text: budget.n_text.get(),
+            n_words: options.n_words,
+            language: options.language.clone(),
+            prompt_id: options.prompts.prompt_id().to_owned(),
+            prompt_sha256: options.prompts.sha256(reader.chat),
+            temperature: options.decoding.temperature,
+            seed: options.decoding.seed,
+            repeat_penalty: options.decoding.repeat_penalty,
+            pages: options.pages,
+        },
+        summary: None,
+        rolling: Vec::new(),
+        chunks: Vec::new(),
+        checks: Checks::default(),
+        usage: Usage::default(),
+        timings: Timings::default(),
+        warnings: warnings.collect(),
+    }
+}
+
+fn no_text(document: &Document) -> String {
+    let n_pages = document.pages.len();
+    let n_scanned = document.n_pages(PageStatus::NeedsOcr);
+    if n_scanned > 0 {
+        format!("`{}` has {n_pages} pages but no text layer; {n_scanned} need OCR", document.source.uri)
+    } else {
+        format!("`{}` has {n_pages} pages but no text", document.source.uri)
+    }
+}
+
+fn checks(document: &Document, summary: &Summary) -> Checks {
+    let n_chars = document.char_offset(document.text.len()).max(1);
+    let mut coverage_by_decile = vec![0; 10];
+    let quoted = |s: &&Statement| s.citations.iter().any(|c| c.quote.is_some());
+    let citations = summary.statements.iter().flat_map(|s| &s.citations);
+    for citation in citations.filter(|c| c.quote.is_some()) {
+        coverage_by_decile[(citation.chars.0 * 10 / n_chars).min(9)] += 1;
+    }
+    let n_quoted = summary.statements.iter().filter(quoted).count();
+    Checks { coverage_by_decile, n_without_quote: summary.statements.len() - n_quoted }
+}

@@ -1,0 +1,124 @@
+//! Reads a document chunk by chunk: notes on each, and the rolling summary carried on.
+
+use super::budget::Budget;
+use super::{SummaryError, Writer};
+use crate::chunk::Chunk;
+use crate::document::Document;
+use crate::event::Event;
+use crate::memory;
+use crate::prompt::Ask;
+use crate::report::{ChunkRead, Rolling};
+
+/// What reading leaves behind.
+pub struct Read {
+    /// For the report.
+    pub rolling: Vec<Rolling>,
+    /// For the report.
+    pub chunks: Vec<ChunkRead>,
+    /// The notes on each chunk.
+    pub notes: Vec<Vec<String>>,
+    /// Memory held after each tenth of the document.
+    pub resident_bytes: Vec<u64>,
+}
+
+/// Reads all chunks.
+pub fn read(
+    writer: &mut Writer<'_>,
+    document: &Document,
+    chunks: &[Chunk],
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Read, SummaryError> {
+    let n = chunks.len();
+    let mut read =
+        Read { rolling: Vec::with_capacity(n), chunks: Vec::with_capacity(n), notes: Vec::new(), resident_bytes: Vec::new() };
+    let mut summary = String::new();
+    for chunk in chunks {
+        let last = chunk.seq + 1 == n;
+        let text = &document.text[chunk.range.clone()];
+        feed(writer, &summary, text, chunk.seq == 0)?;
+        observe(Event::ChunkFed { seq: chunk.seq, last_page: chunk.pages.1, n_tokens: chunk.n_tokens });
+
+        if !last {
+            writer.stream.save()?;
+        }
+        let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
+        let prompt = writer.options.prompts.notes(writer.reader.chat, &summary, ask)?;
+        let (_, question) = prompt.encode(writer.reader.tokenizer)?;
+        let mut seen = || observe(Event::TokenWritten);
+        let notes = writer.ask_here(&question, writer.budget.n_reply, &mut seen)?;
+        if notes.lines.is_empty() {
+            let message = format!("the model wrote nothing usable on chunk {}", chunk.seq);
+            writer.warn("no_notes", Some(chunk.pages.0), message);
+        }
+        summary = roll(writer, &summary, &notes.lines, &mut seen)?;
+        if !last {
+            writer.stream.restore()?;
+        }
+        observe(Event::Rolled { seq: chunk.seq, text: &summary });
+
+        let scope = chunk.seq..chunk.seq + 1;
+        read.rolling.push(Rolling {
+            seq: chunk.seq,
+            pages: chunk.pages,
+            text: summary.clone(),
+            statements: writer.index.statements(&notes.lines, &scope),
+        });
+        let chars = document.char_range(chunk.range.clone());
+        read.chunks.push(ChunkRead {
+            seq: chunk.seq,
+            pages: chunk.pages,
+            chars: (chars.start, chars.end),
+            n_tokens: chunk.n_tokens,
+            finish_reason: notes.finish,
+        });
+        read.notes.push(notes.lines);
+        let tenth = |k: usize| k * 10 / n;
+        if tenth(chunk.seq + 1) > tenth(chunk.seq) {
+            read.resident_bytes.extend(memory::resident_bytes());
+        }
+    }
+    Ok(read)
+}
+
+/// Pins the instruction and the rolling summary, and streams the text behind them.
+fn feed(writer: &mut Writer<'_>, summary: &str, text: &str, first: bool) -> Result<(), SummaryError> {
+    let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
+    let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
+    let (prefix, _) = prompt.encode(writer.reader.tokenizer)?;
+    if first || prefix.len() > writer.stream.layout().n_sink() {
+        // With fewer sinks than the prefix has tokens a part of it lives in the window, and has to
+        // be fed again to be seen.
+        writer.stream.begin(&prefix)?;
+    } else {
+        writer.stream.repin(&prefix)?;
+    }
+    writer.stream.feed(&writer.reader.tokenizer.encode_text(text)?)?;
+    Ok(())
+}
+
+/// Folds notes into the rolling summary.
+fn roll(
+    writer: &mut Writer<'_>,
+    summary: &str,
+    notes: &[String],
+    seen: &mut dyn FnMut(),
+) -> Result<String, SummaryError> {
+    let n_rolling = writer.budget.n_rolling;
+    let old: Vec<String> = summary.lines().map(str::to_owned).collect();
+    let together: Vec<String> = old.iter().chain(notes).cloned().collect();
+    let all = writer.within(&together, n_rolling);
+    if all.len() == together.len() {
+        return Ok(all.join("\n")); // it still fits as it is
+    }
+    let ask = Ask { n_words: Budget::words(n_rolling), ..writer.ask };
+    let prompt = writer.options.prompts.roll(writer.reader.chat, summary, notes, ask)?;
+    let rolled = writer.ask_afresh(&prompt, n_rolling, seen)?;
+    let kept = writer.within(&rolled.lines, n_rolling);
+    if kept.is_empty() {
+        // Nothing usable came back: half of the old and half of the new is better than neither.
+        let mut kept = writer.within(&old, n_rolling / 2);
+        kept.extend(writer.within(notes, n_rolling / 2));
+        return Ok(kept.join("\n"));
+    }
+    Ok(kept.join("\n"))
+}

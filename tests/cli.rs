@@ -1,0 +1,251 @@
+//! The program as users see it: output, errors, exit codes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::tiny;
+
+/// A folder with the tiny model, made once.
+fn model() -> &'static Path {
+    static DIR: OnceLock<tempfile::TempDir> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        tiny::write(dir.path());
+        dir
+    })
+    .path()
+}
+
+fn sample(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
+}
+
+fn longsum() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longsum"));
+    command.env_remove("LONGSUM_MODEL").env("HF_HUB_OFFLINE", "1").stdin(Stdio::null());
+    command
+}
+
+/// Runs with the tiny model; its tokens are bytes, so the budgets are wide.
+fn run(args: &[&str]) -> Output {
+    longsum().arg("--model").arg(model()).args(args).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Fails with this code, these words in the error, and nothing on standard output.
+fn check_error(output: &Output, code: i32, words: &[&str]) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(text.starts_with("error: "), "{text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in: {text}");
+    }
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn report(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_report_holds_to_its_schema_and_accounts_for_every_page() {
+    let schema = longsum().arg("schema").output().unwrap();
+    assert_eq!(schema.status.code(), Some(0));
+    let committed = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("longsum.summary.v1.schema.json")).unwrap();
+    assert!(schema.stdout == committed, "the schema changed: `longsum schema > longsum.summary.v1.schema.json`");
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+
+    for name in ["minutes.pdf", "harbour.md", "lighthouse.txt"] {
+        let report = report(&run(&[sample(name).to_str().unwrap()]));
+        let errors: Vec<String> = validator.iter_errors(&report).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+        let coverage = report["source"]["coverage"].as_object().unwrap();
+        let n_pages: u64 = coverage
+            .values()
+            .flat_map(|ranges| ranges.as_array().unwrap())
+            .map(|r| r[1].as_u64().unwrap() - r[0].as_u64().unwrap() + 1)
+            .sum();
+        assert_eq!(report["source"]["n_pages"], n_pages, "{name}");
+        let params = &report["params"];
+        let n = |key: &str| params[key].as_u64().unwrap();
+        let slots = n("sinks") + n("window") - 1 + n("chunk");
+        assert_eq!(report["usage"]["peak_cache_slots"], slots);
+        assert_eq!(report["rolling"].as_array().unwrap().len(), report["chunks"].as_array().unwrap().len());
+    }
+}
+
+#[test]
+fn two_runs_differ_in_their_timings_alone() {
+    let read = || {
+        let mut report = report(&run(&[sample("lighthouse.txt").to_str().unwrap()]));
+        report.as_object_mut().unwrap().remove("timings");
+        report
+    };
+    assert_eq!(read(), read());
+}
+
+#[test]
+fn pages_outside_the_range_are_not_read() {
+    let report = report(&run(&[sample("minutes.pdf").to_str().unwrap(), "--pages", "2"]));
+    assert_eq!(report["source"]["coverage"]["text"], serde_json::json!([[2, 2]]));
+    let output = run(&[sample("minutes.pdf").to_str().unwrap(), "--pages", "700-800"]);
+    check_error(&output, 2, &["no page 700"]);
+    assert!(stderr(&run(&["x.pdf", "--pages", "9-3"])).contains("comes before"));
+}
+
+#[test]
+fn markdown_is_for_people() {
+    let output = run(&[sample("harbour.md").to_str().unwrap(), "--format", "md"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("# "), "{text}");
+    assert!(text.contains("## Summary"), "{text}");
+}
+
+#[test]
+fn standard_input_is_a_document() {
+    let text = fs::File::open(sample("lighthouse.txt")).unwrap();
+    let output = longsum().arg("--model").arg(model()).arg("-").stdin(text).output().unwrap();
+    assert_eq!(report(&output)["source"]["uri"], "-");
+}
+
+#[test]
+fn a_folder_is_read_to_its_end_in_spite_of_a_bad_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("in")).unwrap();
+    fs::copy(sample("lighthouse.txt"), dir.path().join("in/b.txt")).unwrap();
+    fs::copy(sample("harbour.md"), dir.path().join("in/c.md")).unwrap();
+    fs::write(dir.path().join("in/a.pdf"), "").unwrap();
+    let input = dir.path().join("in");
+    let out = dir.path().join("out");
+    let output = run(&[input.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("a.pdf"), "{}", stderr(&output));
+    let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["b.txt.json", "c.md.json"]);
+
+    let output = run(&[input.to_str().unwrap()]);
+    check_error(&output, 2, &["3 documents", "-o"]);
+}
+
+#[test]
+fn bad_input_is_named_and_nothing_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("empty.pdf"), "").unwrap();
+    fs::create_dir(path("hollow")).unwrap();
+    let pdf = fs::read(sample("minutes.pdf")).unwrap();
+    fs::write(path("cut.pdf"), &pdf[..200]).unwrap();
+    fs::write(path("noise.txt"), [0u8; 4096]).unwrap();
+    let out = path("out.json");
+
+    let cases: [(&str, i32, &[&str]); 5] = [
+        ("missing.pdf", 2, &["missing.pdf", "No such file"]),
+        ("empty.pdf", 1, &["empty.pdf", "hint"]),
+        ("hollow", 2, &["hollow", "no documents"]),
+        ("cut.pdf", 1, &["cut.pdf", "hint"]),
+        ("noise.txt", 1, &["noise.txt"]),
+    ];
+    for (name, code, words) in cases {
+        check_error(&run(&[&path(name), "-o", &out]), code, words);
+        assert!(!Path::new(&out).exists(), "{name}");
+    }
+    let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 4, "something was left over: {names:?}");
+}
+
+#[test]
+fn a_document_without_text_gives_a_report_that_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("blank.txt");
+    fs::write(&path, " \n\n").unwrap();
+    let output = run(&[path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["status"], "failed");
+    assert!(report["reason"].as_str().unwrap().contains("blank.txt"));
+    assert!(report.get("summary").is_none());
+}
+
+#[test]
+fn models_that_cannot_be_used_are_named_with_the_way_out() {
+    let sample = sample("lighthouse.txt");
+    let with = |model: &str| longsum().arg("--model").arg(model).arg(&sample).output().unwrap();
+    check_error(&longsum().arg(&sample).output().unwrap(), 2, &["no model", "--model"]);
+    check_error(&with("nowhere.gguf"), 2, &["nowhere.gguf", "hint"]);
+
+    let home = tempfile::tempdir().unwrap();
+    let offline = longsum().env("HF_HUB_CACHE", home.path()).args(["--model", "org/name"]).arg(&sample).output().unwrap();
+    check_error(&offline, 2, &["org/name", "HF_HUB_OFFLINE", "hint"]);
+
+    let dir = tempfile::tempdir().unwrap();
+    let write = |config: &str| fs::write(dir.path().join("config.json"), config).unwrap();
+    write(r#"{"model_type": "mamba"}"#);
+    check_error(&with(dir.path().to_str().unwrap()), 2, &["mamba", "supported families: llama"]);
+    write("{");
+    check_error(&with(dir.path().to_str().unwrap()), 2, &["config.json", "damaged"]);
+
+    tiny::write(dir.path());
+    let weights = fs::read(dir.path().join("model.safetensors")).unwrap();
+    fs::write(dir.path().join("model.safetensors"), &weights[..weights.len() / 2]).unwrap();
+    check_error(&with(dir.path().to_str().unwrap()), 2, &["damaged"]);
+
+    let gguf = dir.path().join("cut.gguf");
+    fs::write(&gguf, b"GGUF\x03\x00\x00\x00").unwrap();
+    check_error(&with(gguf.to_str().unwrap()), 2, &["cut.gguf", "damaged"]);
+}
+
+#[test]
+fn a_window_that_cannot_hold_the_prompt_is_refused_before_reading() {
+    let sample = sample("lighthouse.txt");
+    check_error(&run(&[sample.to_str().unwrap(), "--window", "64"]), 2, &["window of 64", "--window"]);
+    check_error(&run(&[sample.to_str().unwrap(), "--window", "100000"]), 2, &["100000", "4096"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_to_try_again() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = longsum();
+    command.arg("--model").arg(model()).arg(sample("lighthouse.txt")).stdout(full);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
+    assert!(stderr(&output).contains("standard output"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_reading() {
+    let sample = sample("lighthouse.txt");
+    let output = run(&[sample.to_str().unwrap(), "-o", "/nonexistent/out.json"]);
+    check_error(&output, 2, &["/nonexistent"]);
+}
+
+#[test]
+fn prompts_can_be_replaced_and_mistakes_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let sample = sample("lighthouse.txt");
+    fs::write(dir.path().join("notes.jinja"), "{% block user %}{{ summary }}{% endblock %}").unwrap();
+    check_error(&run(&[sample.to_str().unwrap(), "--prompts", path]), 2, &["notes.jinja", "text"]);
+    fs::remove_file(dir.path().join("notes.jinja")).unwrap();
+    fs::write(dir.path().join("nots.jinja"), "").unwrap();
+    check_error(&run(&[sample.to_str().unwrap(), "--prompts", path]), 2, &["nots.jinja"]);
+}
+
+#[test]
+fn help_is_as_it_was() {
+    let output = longsum().arg("--help").env("COLUMNS", "100").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help.txt");
+    let committed = fs::read_to_string(&file).unwrap_or_default();
+    assert!(text == committed, "`longsum --help` changed; if it should have: COLUMNS=100 longsum --help > tests/help.txt\n{text}");
+}

@@ -1,0 +1,55 @@
+//! The decoder against the numbers of Hugging Face and of a slow oracle: see `tests/golden/`.
+
+use std::path::Path;
+
+use crate::golden_example::compare;
+
+fn check(family: &str) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(family);
+    assert!(compare(&dir).unwrap(), "{family}: a difference above the tolerance, see the table above");
+}
+
+#[test]
+fn llama_2() {
+    check("llama2");
+}
+
+#[test]
+fn llama_3_with_scaled_rope_and_tied_embeddings() {
+    check("llama3");
+}
+
+#[test]
+fn mistral() {
+    check("mistral");
+}
+
+#[test]
+fn qwen_2_with_biases() {
+    check("qwen2");
+}
+
+#[test]
+fn qwen_3_with_normalized_heads() {
+    check("qwen3");
+}
+
+#[test]
+fn pythia_with_partial_rotary_and_parallel_residual() {
+    check("pythia");
+}
+
+#[test]
+fn falcon_7b_with_one_key_head() {
+    check("falcon7b");
+}
+
+#[test]
+fn falcon_40b_with_groups_and_two_norms() {
+    check("falcon40b");
+}
+
+#[test]
+fn mpt_with_alibi() {
+    check("mpt");
+}

@@ -1,0 +1,89 @@
+//! The two sides of the code meet in `summary` and nowhere else. This reads the `use` lines and the
+//! paths in the code and says so.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room, and what its code must never name.
+const BANS: [(&str, &[&str]); 17] = [
+    // Text side: no tensors.
+    ("document", TENSORS),
+    ("sentence", TENSORS),
+    ("chunk", TENSORS),
+    ("prompt", TENSORS),
+    ("token", TENSORS),
+    ("report", TENSORS),
+    ("event", TENSORS),
+    // Tensor side: no documents, no JSON, no files, no terminal.
+    ("cache", TEXT),
+    ("model", TEXT),
+    ("stream", TEXT),
+    // From files to tensors: no documents, no reports.
+    ("load", &["crate::document", "crate::chunk", "crate::report", "crate::summary", "crate::stream", "clap::", "indicatif::"]),
+    // The method: no files, no terminal.
+    ("summary", &["std::fs", "std::io", "crate::load", "crate::batch", "clap::", "indicatif::", "anyhow::"]),
+    ("batch", &["crate::cache", "crate::stream", "clap::", "indicatif::", "anyhow::"]),
+    ("memory", &["crate::"]),
+    // The program: only what the library shows.
+    ("cli", &["crate::"]),
+    ("main", &["longsum::", "candle"]),
+    ("lib", &["fn "]),
+];
+
+const TENSORS: &[&str] = &[
+    "candle", "crate::cache", "crate::model", "crate::stream", "crate::load", "crate::summary", "crate::batch", "clap::", "indicatif::", "anyhow::",
+];
+const TEXT: &[&str] = &[
+    "crate::document", "crate::chunk", "crate::prompt", "crate::report", "crate::summary", "crate::load",
+    "crate::batch", "crate::token", "serde_json", "std::fs", "std::io", "clap::", "indicatif::", "anyhow::",
+];
+
+#[test]
+fn every_room_keeps_to_its_side() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    let mut rooms = Vec::new();
+    for file in files(&src) {
+        let inner = file.strip_prefix(&src).unwrap();
+        let room = inner.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let Some((_, bans)) = BANS.iter().find(|(name, _)| *name == room) else {
+            panic!("`{}` belongs to no room: say in this test what it may name", inner.display());
+        };
+        rooms.push(room.to_owned());
+        for (number, line) in code(&fs::read_to_string(&file).unwrap()) {
+            wrong.extend(
+                bans.iter()
+                    .filter(|ban| line.contains(**ban))
+                    .map(|ban| format!("src/{}:{number} names `{ban}`", inner.display())),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    for (room, _) in BANS {
+        assert!(rooms.iter().any(|r| r == room), "there is no room `{room}`");
+    }
+}
+
+/// Lines of code with their numbers: no comments, and nothing from the unit tests on.
+fn code(text: &str) -> Vec<(usize, &str)> {
+    text.lines()
+        .take_while(|line| line.trim() != "#[cfg(test)]" || line.starts_with(' '))
+        .enumerate()
+        .map(|(k, line)| (k + 1, line.trim()))
+        .filter(|(_, line)| !line.starts_with("//"))
+        .collect()
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}

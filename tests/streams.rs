@@ -1,0 +1,170 @@
+//! What a stream promises, on a tiny golden model: forks leave no trace, indices do not matter,
+//! pinned tokens can be replaced.
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use longsum::cache::{CacheError, KvCache, Layout};
+use longsum::load::Folder;
+use longsum::model::{Decoder, LanguageModel, ModelError, Want};
+use longsum::stream::{Decoding, Finish, Stream};
+use proptest::prelude::*;
+
+fn decoder(family: &str) -> Decoder {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(family);
+    let folder = Folder::open(&dir, DType::F32, &Device::Cpu).unwrap();
+    Decoder::new(folder.spec.clone(), &folder, DType::F32, &Device::Cpu).unwrap()
+}
+
+/// 96 tokens, the same in every run.
+fn ids(n: usize) -> Vec<u32> {
+    (0..n as u32).map(|i| (i * 37 + i * i * 11 + 5) % 96).collect()
+}
+
+fn all_logits(decoder: &Decoder, ids: &[u32], cache: &mut KvCache) -> Tensor {
+    let mut rest = ids;
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(cache.fit(rest.len()));
+        parts.push(decoder.forward(now, cache, Want::All).unwrap());
+        rest = later;
+    }
+    Tensor::cat(&parts, 0).unwrap()
+}
+
+fn distance(a: &Tensor, b: &Tensor) -> f32 {
+    (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+}
+
+#[test]
+fn a_stream_far_away_gives_the_numbers_of_one_at_the_start() {
+    for family in ["llama2", "llama3", "mistral", "qwen2", "qwen3", "pythia", "falcon7b", "falcon40b", "mpt"] {
+        let decoder = decoder(family);
+        for n_sink in [0, 4] {
+            let layout = Layout::new(n_sink, 12, 8).unwrap();
+            // Past the first full window both streams look at their sinks from the same place.
+            let ids = ids(90);
+            let run = |offset| {
+                let mut cache = decoder.new_cache(layout).unwrap();
+                cache.begin_at(n_sink, offset);
+                all_logits(&decoder, &ids, &mut cache)
+            };
+            let (near, far) = (run(1_000), run(4_000_000));
+            let gap = distance(&near, &far);
+            assert!(gap < 1e-3, "{family}, {n_sink} sinks: {gap}");
+        }
+    }
+}
+
+#[test]
+fn a_fork_leaves_no_trace() {
+    let decoder = decoder("llama3");
+    let layout = Layout::new(4, 12, 8).unwrap();
+    let ids = ids(80);
+    let mut plain = Stream::new(&decoder, layout).unwrap();
+    let mut forked = Stream::new(&decoder, layout).unwrap();
+    let mut rows = [Vec::new(), Vec::new()];
+    plain.start(4).unwrap();
+    forked.start(4).unwrap();
+    for part in ids.chunks(10) {
+        plain.score(part, |t| rows[0].push(t)).unwrap();
+        forked.score(part, |t| rows[1].push(t)).unwrap();
+        forked.save().unwrap();
+        let reply = forked.generate(&[1, 2, 3], 30, &[], &Decoding::default(), &mut |_| {}).unwrap();
+        assert!(!reply.ids.is_empty());
+        forked.begin(&[7, 8, 9]).unwrap();
+        forked.restore().unwrap();
+    }
+    let [a, b] = rows.map(|r| Tensor::cat(&r, 0).unwrap());
+    assert_eq!(a.to_vec2::<f32>().unwrap(), b.to_vec2::<f32>().unwrap());
+}
+
+#[test]
+fn a_prefix_pinned_again_changes_nothing() {
+    let decoder = decoder("qwen3");
+    let layout = Layout::new(6, 12, 8).unwrap();
+    let ids = ids(60);
+    for n_pinned in [6, 3] {
+        let (prefix, rest) = ids.split_at(n_pinned);
+        let (before, after) = rest.split_at(20);
+        let run = |again: bool| {
+            let mut stream = Stream::new(&decoder, layout).unwrap();
+            stream.begin(prefix).unwrap();
+            stream.feed(before).unwrap();
+            if again {
+                stream.repin(&ids[40..40 + n_pinned]).unwrap();
+                stream.repin(prefix).unwrap();
+            }
+            let mut rows = Vec::new();
+            stream.score(after, |t| rows.push(t)).unwrap();
+            Tensor::cat(&rows, 0).unwrap().to_vec2::<f32>().unwrap()
+        };
+        assert_eq!(run(false), run(true));
+    }
+}
+
+#[test]
+fn a_short_prefix_in_a_large_pinned_region_is_a_stream_with_fewer_sinks() {
+    let decoder = decoder("llama2");
+    let ids = ids(70);
+    let run = |n_sink| {
+        let mut cache = decoder.new_cache(Layout::new(n_sink, 12, 8).unwrap()).unwrap();
+        cache.begin(3).unwrap();
+        all_logits(&decoder, &ids, &mut cache)
+    };
+    let gap = distance(&run(3), &run(9));
+    assert!(gap < 1e-4, "{gap}");
+}
+
+#[test]
+fn what_a_stream_cannot_take_is_refused_before_anything_changes() {
+    let decoder = decoder("llama2");
+    let mut cache = decoder.new_cache(Layout::new(2, 4, 3).unwrap()).unwrap();
+    let n_slots = cache.n_slots();
+    assert!(matches!(
+        decoder.forward(&ids(4), &mut cache, Want::Last),
+        Err(ModelError::Cache(CacheError::ChunkTooLong { n_tokens: 4, .. }))
+    ));
+    assert!(matches!(
+        decoder.forward(&[96], &mut cache, Want::Last),
+        Err(ModelError::UnknownToken { id: 96, n_vocab: 96 })
+    ));
+    assert!(matches!(cache.begin(3), Err(CacheError::PrefixTooLong { n_tokens: 3, n_sink: 2 })));
+    assert!(matches!(decoder.forward(&[], &mut cache, Want::Last), Err(ModelError::Cache(_))));
+    assert_eq!((cache.next_index(), cache.n_slots()), (0, n_slots));
+}
+
+#[test]
+fn the_same_seed_draws_the_same_reply() {
+    let decoder = decoder("llama3");
+    let draw = |seed| {
+        let mut stream = Stream::new(&decoder, Layout::new(4, 24, 8).unwrap()).unwrap();
+        let decoding = Decoding { temperature: 1.0, seed, ..Decoding::default() };
+        stream.generate(&ids(10), 40, &[], &decoding, &mut |_| {}).unwrap()
+    };
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+    let stops: Vec<u32> = (0..96).collect();
+    let mut stream = Stream::new(&decoder, Layout::new(4, 24, 8).unwrap()).unwrap();
+    let reply = stream.generate(&ids(10), 40, &stops, &Decoding::default(), &mut |_| {}).unwrap();
+    assert_eq!((reply.ids.len(), reply.finish), (0, Finish::Stop));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// However tokens are cut into chunks, the numbers are the same, and the cache never grows.
+    #[test]
+    fn chunks_do_not_matter(n_sink in 0usize..6, n_window in 1usize..24, n_chunk in 1usize..20, n in 1usize..70) {
+        let decoder = decoder("qwen2");
+        let ids = ids(n);
+        let mut one = decoder.new_cache(Layout::new(n_sink, n_window, 1).unwrap()).unwrap();
+        let mut many = decoder.new_cache(Layout::new(n_sink, n_window, n_chunk).unwrap()).unwrap();
+        let bytes = many.n_bytes();
+        let a = all_logits(&decoder, &ids, &mut one);
+        let b = all_logits(&decoder, &ids, &mut many);
+        prop_assert!(distance(&a, &b) < 1e-3);
+        prop_assert_eq!(many.n_bytes(), bytes);
+        prop_assert_eq!(many.n_slots(), n_sink + n_window - 1 + n_chunk);
+    }
+}
