@@ -64,13 +64,17 @@ fn compare(dir: &Path) -> Result<bool, AnyError> {
 }
 
 /// Every setting that the file has logits for: its name, sinks and window.
-fn settings(golden: &HashMap<String, Tensor>, n_ids: usize) -> Result<Vec<(String, usize, usize)>, AnyError> {
+fn settings(
+    golden: &HashMap<String, Tensor>,
+    n_ids: usize,
+) -> Result<Vec<(String, usize, usize)>, AnyError> {
     let mut settings = Vec::new();
     for name in golden.keys() {
         if name == "dense_logits" {
             settings.push((name.clone(), 0, n_ids));
         } else if let Some(rest) = name.strip_prefix("stream_s") {
-            let (s, w) = rest.split_once("_w").ok_or_else(|| format!("`{name}` names no window"))?;
+            let (s, w) =
+                rest.split_once("_w").ok_or_else(|| format!("`{name}` names no window"))?;
             settings.push((name.clone(), s.parse()?, w.parse()?));
         }
     }

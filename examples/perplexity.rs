@@ -52,8 +52,11 @@ fn main() -> Result<(), AnyError> {
     };
     println!(
         "sinks {:>3} window {:>5}  last {n_last}: {:.2}  all {}: {:.2}",
-        layout.n_sink(), layout.n_window(),
-        perplexity(&losses[losses.len() - n_last..]), losses.len(), perplexity(&losses),
+        layout.n_sink(),
+        layout.n_window(),
+        perplexity(&losses[losses.len() - n_last..]),
+        losses.len(),
+        perplexity(&losses),
     );
     Ok(())
 }

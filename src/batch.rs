@@ -68,7 +68,9 @@ impl InputError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoDocuments { .. } => Some(format!("files are known by their extensions: {}", EXTENSIONS.join(", "))),
+            Self::NoDocuments { .. } => {
+                Some(format!("files are known by their extensions: {}", EXTENSIONS.join(", ")))
+            }
             Self::NoSuchPage { n_pages, .. } => Some(format!("ask for pages from 1 to {n_pages}")),
             Self::Document(e) => e.hint().map(str::to_owned),
             Self::Path { .. } => None,
@@ -129,7 +131,8 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, InputError> {
             inputs.push(Input::Stdin);
             continue;
         }
-        let meta = fs::metadata(path).map_err(|source| InputError::Path { path: path.clone(), source })?;
+        let meta =
+            fs::metadata(path).map_err(|source| InputError::Path { path: path.clone(), source })?;
         if !meta.is_dir() {
             inputs.push(Input::File { path: path.clone(), root: None });
             continue;
@@ -140,7 +143,9 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, InputError> {
             return Err(InputError::NoDocuments { path: path.clone() });
         }
         found.sort();
-        inputs.extend(found.into_iter().map(|file| Input::File { path: file, root: Some(path.clone()) }));
+        inputs.extend(
+            found.into_iter().map(|file| Input::File { path: file, root: Some(path.clone()) }),
+        );
     }
     Ok(inputs)
 }

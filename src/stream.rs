@@ -241,7 +241,8 @@ const CIRCLE: usize = 24;
 /// of its first time.
 fn circle(ids: &[u32]) -> Option<usize> {
     (1..=ids.len() / 3).find_map(|period| {
-        let same = ids.iter().rev().zip(ids.iter().rev().skip(period)).take_while(|(a, b)| a == b).count();
+        let same =
+            ids.iter().rev().zip(ids.iter().rev().skip(period)).take_while(|(a, b)| a == b).count();
         // `same` tokens repeat those one period earlier: the passage stands `same / period + 1` times.
         let turning = same >= 2 * period && same + period >= CIRCLE;
         turning.then_some(ids.len() - same)

@@ -59,8 +59,13 @@ fn report(output: &Output) -> Value {
 fn a_report_holds_to_its_schema_and_accounts_for_every_page() {
     let schema = longsum().arg("schema").output().unwrap();
     assert_eq!(schema.status.code(), Some(0));
-    let committed = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("longsum.summary.v1.schema.json")).unwrap();
-    assert!(schema.stdout == committed, "the schema changed: `longsum schema > longsum.summary.v1.schema.json`");
+    let committed =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("longsum.summary.v1.schema.json"))
+            .unwrap();
+    assert!(
+        schema.stdout == committed,
+        "the schema changed: `longsum schema > longsum.summary.v1.schema.json`"
+    );
     let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
 
@@ -79,7 +84,10 @@ fn a_report_holds_to_its_schema_and_accounts_for_every_page() {
         let n = |key: &str| params[key].as_u64().unwrap();
         let slots = n("sinks") + n("window") - 1 + n("chunk");
         assert_eq!(report["usage"]["peak_cache_slots"], slots);
-        assert_eq!(report["rolling"].as_array().unwrap().len(), report["chunks"].as_array().unwrap().len());
+        assert_eq!(
+            report["rolling"].as_array().unwrap().len(),
+            report["chunks"].as_array().unwrap().len()
+        );
     }
 }
 
@@ -184,7 +192,12 @@ fn models_that_cannot_be_used_are_named_with_the_way_out() {
     check_error(&with("nowhere.gguf"), 2, &["nowhere.gguf", "hint"]);
 
     let home = tempfile::tempdir().unwrap();
-    let offline = longsum().env("HF_HUB_CACHE", home.path()).args(["--model", "org/name"]).arg(&sample).output().unwrap();
+    let offline = longsum()
+        .env("HF_HUB_CACHE", home.path())
+        .args(["--model", "org/name"])
+        .arg(&sample)
+        .output()
+        .unwrap();
     check_error(&offline, 2, &["org/name", "HF_HUB_OFFLINE", "hint"]);
 
     let dir = tempfile::tempdir().unwrap();
@@ -207,7 +220,11 @@ fn models_that_cannot_be_used_are_named_with_the_way_out() {
 #[test]
 fn a_window_that_cannot_hold_the_prompt_is_refused_before_reading() {
     let sample = sample("lighthouse.txt");
-    check_error(&run(&[sample.to_str().unwrap(), "--window", "64"]), 2, &["window of 64", "--window"]);
+    check_error(
+        &run(&[sample.to_str().unwrap(), "--window", "64"]),
+        2,
+        &["window of 64", "--window"],
+    );
     check_error(&run(&[sample.to_str().unwrap(), "--window", "100000"]), 2, &["100000", "4096"]);
 }
 
@@ -234,7 +251,8 @@ fn prompts_can_be_replaced_and_mistakes_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
     let sample = sample("lighthouse.txt");
-    fs::write(dir.path().join("notes.jinja"), "{% block user %}{{ summary }}{% endblock %}").unwrap();
+    fs::write(dir.path().join("notes.jinja"), "{% block user %}{{ summary }}{% endblock %}")
+        .unwrap();
     check_error(&run(&[sample.to_str().unwrap(), "--prompts", path]), 2, &["notes.jinja", "text"]);
     fs::remove_file(dir.path().join("notes.jinja")).unwrap();
     fs::write(dir.path().join("nots.jinja"), "").unwrap();
@@ -247,5 +265,8 @@ fn help_is_as_it_was() {
     let text = String::from_utf8(output.stdout).unwrap();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help.txt");
     let committed = fs::read_to_string(&file).unwrap_or_default();
-    assert!(text == committed, "`longsum --help` changed; if it should have: COLUMNS=100 longsum --help > tests/help.txt\n{text}");
+    assert!(
+        text == committed,
+        "`longsum --help` changed; if it should have: COLUMNS=100 longsum --help > tests/help.txt\n{text}"
+    );
 }

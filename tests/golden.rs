@@ -6,7 +6,10 @@ use crate::golden_example::compare;
 
 fn check(family: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(family);
-    assert!(compare(&dir).unwrap(), "{family}: a difference above the tolerance, see the table above");
+    assert!(
+        compare(&dir).unwrap(),
+        "{family}: a difference above the tolerance, see the table above"
+    );
 }
 
 #[test]

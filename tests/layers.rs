@@ -19,9 +19,23 @@ const BANS: [(&str, &[&str]); 17] = [
     ("model", TEXT),
     ("stream", TEXT),
     // From files to tensors: no documents, no reports.
-    ("load", &["crate::document", "crate::chunk", "crate::report", "crate::summary", "crate::stream", "clap::", "indicatif::"]),
+    (
+        "load",
+        &[
+            "crate::document",
+            "crate::chunk",
+            "crate::report",
+            "crate::summary",
+            "crate::stream",
+            "clap::",
+            "indicatif::",
+        ],
+    ),
     // The method: no files, no terminal.
-    ("summary", &["std::fs", "std::io", "crate::load", "crate::batch", "clap::", "indicatif::", "anyhow::"]),
+    (
+        "summary",
+        &["std::fs", "std::io", "crate::load", "crate::batch", "clap::", "indicatif::", "anyhow::"],
+    ),
     ("batch", &["crate::cache", "crate::stream", "clap::", "indicatif::", "anyhow::"]),
     ("memory", &["crate::"]),
     // The program: only what the library shows.
@@ -31,11 +45,32 @@ const BANS: [(&str, &[&str]); 17] = [
 ];
 
 const TENSORS: &[&str] = &[
-    "candle", "crate::cache", "crate::model", "crate::stream", "crate::load", "crate::summary", "crate::batch", "clap::", "indicatif::", "anyhow::",
+    "candle",
+    "crate::cache",
+    "crate::model",
+    "crate::stream",
+    "crate::load",
+    "crate::summary",
+    "crate::batch",
+    "clap::",
+    "indicatif::",
+    "anyhow::",
 ];
 const TEXT: &[&str] = &[
-    "crate::document", "crate::chunk", "crate::prompt", "crate::report", "crate::summary", "crate::load",
-    "crate::batch", "crate::token", "serde_json", "std::fs", "std::io", "clap::", "indicatif::", "anyhow::",
+    "crate::document",
+    "crate::chunk",
+    "crate::prompt",
+    "crate::report",
+    "crate::summary",
+    "crate::load",
+    "crate::batch",
+    "crate::token",
+    "serde_json",
+    "std::fs",
+    "std::io",
+    "clap::",
+    "indicatif::",
+    "anyhow::",
 ];
 
 #[test]
@@ -45,7 +80,14 @@ fn every_room_keeps_to_its_side() {
     let mut rooms = Vec::new();
     for file in files(&src) {
         let inner = file.strip_prefix(&src).unwrap();
-        let room = inner.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let room = inner
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
         let Some((_, bans)) = BANS.iter().find(|(name, _)| *name == room) else {
             panic!("`{}` belongs to no room: say in this test what it may name", inner.display());
         };

@@ -117,7 +117,13 @@ fn facts(n: usize) -> Document {
     let towns = ["Aachen", "Bergen", "Cadiz", "Delft", "Evora"];
     let text: String = (0..n)
         .map(|k| {
-            let fact = format!("In {} {} counted {} ships at {}.", 1800 + k, names[k % 8], 1000 + 7 * k, towns[k % 5]);
+            let fact = format!(
+                "In {} {} counted {} ships at {}.",
+                1800 + k,
+                names[k % 8],
+                1000 + 7 * k,
+                towns[k % 5]
+            );
             fact + if k % 2 == 1 { "\x0c" } else { " " }
         })
         .collect();
@@ -135,7 +141,8 @@ fn run(model: &Scripted, document: &Document, options: &Options) -> Result<Repor
         device: "cpu".to_owned(),
     };
     let (tokenizer, chat) = (tokenizer(), ChatTemplate::plain());
-    let reader = Reader { model, tokenizer: &tokenizer, chat: &chat, stops: &[STOP], about: &about };
+    let reader =
+        Reader { model, tokenizer: &tokenizer, chat: &chat, stops: &[STOP], about: &about };
     summarize(&reader, document, options, &mut |_| {})
 }
 
@@ -161,7 +168,11 @@ fn every_chunk_is_read_noted_and_part_of_the_summary() {
     assert!(report.chunks.len() > 15, "{}", report.chunks.len());
     assert_eq!(report.rolling.len(), report.chunks.len());
     // The last summary draws on the whole of the document.
-    assert!(report.checks.coverage_by_decile.iter().filter(|&&n| n > 0).count() >= 8, "{:?}", report.checks);
+    assert!(
+        report.checks.coverage_by_decile.iter().filter(|&&n| n > 0).count() >= 8,
+        "{:?}",
+        report.checks
+    );
     assert_eq!(report.usage.peak_cache_slots, 1200 + 1800 - 1 + 300);
 }
 
@@ -216,7 +227,8 @@ fn a_model_that_never_stops_is_cut_and_the_tree_ends() {
 #[test]
 fn fewer_sinks_than_the_prompt_has_tokens_work_too() {
     let document = facts(40);
-    let options = Options { n_sink: Some(4), n_window: Some(3000), n_chunk: Some(256), ..Options::default() };
+    let options =
+        Options { n_sink: Some(4), n_window: Some(3000), n_chunk: Some(256), ..Options::default() };
     let report = run(&Scripted::new(diligent), &document, &options).unwrap();
     assert_eq!(report.usage.peak_cache_slots, 4 + 3000 - 1 + 256);
     assert!(report.rolling.iter().all(|r| r.statements[0].citations[0].quote.is_some()));
@@ -226,7 +238,9 @@ fn fewer_sinks_than_the_prompt_has_tokens_work_too() {
 fn a_window_smaller_than_the_prompt_is_refused_with_the_smallest_that_works() {
     let options = |n| Options { n_sink: Some(1200), n_window: Some(n), ..Options::default() };
     let model = Scripted::new(diligent);
-    let Err(SummaryError::WindowTooSmall { n_window: 100, n_needed }) = run(&model, &facts(4), &options(100)) else {
+    let Err(SummaryError::WindowTooSmall { n_window: 100, n_needed }) =
+        run(&model, &facts(4), &options(100))
+    else {
         panic!("a window of 100 was not refused");
     };
     assert!(n_needed > 100);
@@ -257,7 +271,8 @@ fn two_runs_give_the_same_report() {
 fn events_tell_every_chunk_in_order() {
     let about = run(&Scripted::new(diligent), &facts(2), &options()).unwrap().model;
     let (tokenizer, chat, model) = (tokenizer(), ChatTemplate::plain(), Scripted::new(diligent));
-    let reader = Reader { model: &model, tokenizer: &tokenizer, chat: &chat, stops: &[STOP], about: &about };
+    let reader =
+        Reader { model: &model, tokenizer: &tokenizer, chat: &chat, stops: &[STOP], about: &about };
     let mut fed = Vec::new();
     let mut n_announced = 0;
     let report = summarize(&reader, &facts(40), &options(), &mut |event| match event {

@@ -38,7 +38,9 @@ fn distance(a: &Tensor, b: &Tensor) -> f32 {
 
 #[test]
 fn a_stream_far_away_gives_the_numbers_of_one_at_the_start() {
-    for family in ["llama2", "llama3", "mistral", "qwen2", "qwen3", "pythia", "falcon7b", "falcon40b", "mpt"] {
+    for family in
+        ["llama2", "llama3", "mistral", "qwen2", "qwen3", "pythia", "falcon7b", "falcon40b", "mpt"]
+    {
         let decoder = decoder(family);
         for n_sink in [0, 4] {
             let layout = Layout::new(n_sink, 12, 8).unwrap();
@@ -70,7 +72,8 @@ fn a_fork_leaves_no_trace() {
         plain.score(part, |t| rows[0].push(t)).unwrap();
         forked.score(part, |t| rows[1].push(t)).unwrap();
         forked.save().unwrap();
-        let reply = forked.generate(&[1, 2, 3], 30, &[], &Decoding::default(), &mut |_| {}).unwrap();
+        let reply =
+            forked.generate(&[1, 2, 3], 30, &[], &Decoding::default(), &mut |_| {}).unwrap();
         assert!(!reply.ids.is_empty());
         forked.begin(&[7, 8, 9]).unwrap();
         forked.restore().unwrap();

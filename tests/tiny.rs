@@ -29,7 +29,8 @@ pub fn write(dir: &Path) {
     fs::write(dir.join("tokenizer.json"), tokenizer().to_string()).unwrap();
     let template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
         {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-    fs::write(dir.join("tokenizer_config.json"), json!({ "chat_template": template }).to_string()).unwrap();
+    fs::write(dir.join("tokenizer_config.json"), json!({ "chat_template": template }).to_string())
+        .unwrap();
     candle_core::safetensors::save(&weights(n_vocab), dir.join("model.safetensors")).unwrap();
 }
 
@@ -77,7 +78,9 @@ fn weights(n_vocab: usize) -> HashMap<String, Tensor> {
         let n: usize = shape.iter().product();
         let values: Vec<f32> = (0..n)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 0.6
             })
             .collect();

@@ -81,7 +81,12 @@ impl KvCache {
     ///
     /// # Errors
     /// [`CacheError::Device`] if the memory cannot be had.
-    pub fn new(layout: Layout, shape: KvShape, dtype: DType, device: &Device) -> Result<Self, CacheError> {
+    pub fn new(
+        layout: Layout,
+        shape: KvShape,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self, CacheError> {
         let dims = (shape.n_kv_heads, layout.n_slots(), shape.head_dim);
         let layers = (0..shape.n_layers)
             .map(|_| {
@@ -167,7 +172,11 @@ impl KvCache {
     #[must_use]
     pub fn fit(&self, n_tokens: usize) -> usize {
         let n = n_tokens.min(self.layout.n_chunk());
-        if self.marks.next < self.layout.n_sink() { n.min(self.layout.n_sink() - self.marks.next) } else { n }
+        if self.marks.next < self.layout.n_sink() {
+            n.min(self.layout.n_sink() - self.marks.next)
+        } else {
+            n
+        }
     }
 
     /// The indices that the next `n_tokens` tokens will have.
@@ -194,7 +203,12 @@ impl KvCache {
     ///
     /// # Errors
     /// [`CacheError::Device`] if the shapes are not those of the cache.
-    pub fn store(&mut self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<&LayerCache, CacheError> {
+    pub fn store(
+        &mut self,
+        layer: usize,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> Result<&LayerCache, CacheError> {
         let n_tokens = keys.dim(1)?;
         let cache = &self.layers[layer];
         let mut done = 0;

@@ -39,7 +39,9 @@ pub enum LayoutError {
     #[error("a chunk of 0 tokens cannot be fed")]
     NoChunk,
     /// The number of slots does not fit a machine word.
-    #[error("a cache of {n_sink} sinks, a window of {n_window} and chunks of {n_chunk} is too large")]
+    #[error(
+        "a cache of {n_sink} sinks, a window of {n_window} and chunks of {n_chunk} is too large"
+    )]
     TooLarge {
         /// Pinned tokens.
         n_sink: usize,
@@ -125,7 +127,7 @@ impl Layout {
     #[must_use]
     pub fn slot(&self, index: usize) -> usize {
         match index.checked_sub(self.n_sink) {
-            None => index,                                // pinned
+            None => index,                              // pinned
             Some(n) => self.n_sink + n % self.n_ring(), // the ring: oldest goes first
         }
     }

@@ -54,8 +54,8 @@ pub struct Job {
     pub pages: Option<(u32, u32)>,
 
     /// Words of the final summary
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=5000).map(|n| n as usize))]
-    pub words: usize,
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(10..=5000))]
+    pub words: u16,
 
     /// Language to write in, such as English or German
     #[arg(long, value_name = "LANGUAGE")]
@@ -111,7 +111,8 @@ impl Format {
 /// `A-B`, or `A` alone.
 fn pages(text: &str) -> Result<(u32, u32), String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let number = |s: &str| s.trim().parse::<u32>().map_err(|_| format!("`{s}` is not a page number"));
+    let number =
+        |s: &str| s.trim().parse::<u32>().map_err(|_| format!("`{s}` is not a page number"));
     let (first, last) = (number(first)?, number(last)?);
     if first == 0 {
         return Err("pages count from 1".to_owned());

@@ -99,10 +99,16 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         return e.hint();
     }
     match error.downcast_ref::<Failure>()? {
-        Failure::NoModel => Some("name one with --model, or in LONGSUM_MODEL: a GGUF file, a folder or org/name".to_owned()),
-        Failure::NoSuchModel { .. } => {
-            Some("give a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name".to_owned())
+        Failure::NoModel => Some(
+            "name one with --model, or in LONGSUM_MODEL: a GGUF file, a folder or org/name"
+                .to_owned(),
+        ),
+        Failure::NoSuchModel { .. } => Some(
+            "give a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name"
+                .to_owned(),
+        ),
+        Failure::Document { .. } => {
+            Some("the report says which pages; run OCR on them first".to_owned())
         }
-        Failure::Document { .. } => Some("the report says which pages; run OCR on them first".to_owned()),
     }
 }

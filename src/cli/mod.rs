@@ -36,7 +36,9 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match args.command {
-        Some(Command::Schema) => output::to_stdout(report::schema().as_bytes()).map(|()| Exit::Done),
+        Some(Command::Schema) => {
+            output::to_stdout(report::schema().as_bytes()).map(|()| Exit::Done)
+        }
         None => run(&args.job),
     };
     match result {
@@ -76,7 +78,11 @@ fn run(job: &Job) -> Result<Exit> {
         }
     }
     if inputs.len() > 1 {
-        progress.say(&format!("{} of {} documents summarized", inputs.len() - n_failed, inputs.len()));
+        progress.say(&format!(
+            "{} of {} documents summarized",
+            inputs.len() - n_failed,
+            inputs.len()
+        ));
     }
     Ok(if n_failed == 0 { Exit::Done } else { Exit::SomeFailed })
 }
@@ -124,7 +130,7 @@ fn options(job: &Job) -> Result<Options> {
         n_sink: job.sinks,
         n_window: job.window,
         n_chunk: job.chunk,
-        n_words: job.words,
+        n_words: usize::from(job.words),
         language: job.language.clone(),
         prompts,
         decoding,

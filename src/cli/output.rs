@@ -53,7 +53,9 @@ impl WriteError {
         match self {
             Self::File { source, .. } => matches!(
                 source.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::NotADirectory
             ),
             Self::Stdout(_) => false,
             Self::NotAFolder { .. } | Self::Several { .. } | Self::Twice { .. } => true,
@@ -63,9 +65,15 @@ impl WriteError {
     /// The way out, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotAFolder { .. } | Self::Several { .. } => Some("name a folder with -o".to_owned()),
-            Self::Twice { .. } => Some("give them different names, or write them to different folders".to_owned()),
-            Self::File { source, .. } | Self::Stdout(source) if source.kind() == io::ErrorKind::StorageFull => {
+            Self::NotAFolder { .. } | Self::Several { .. } => {
+                Some("name a folder with -o".to_owned())
+            }
+            Self::Twice { .. } => {
+                Some("give them different names, or write them to different folders".to_owned())
+            }
+            Self::File { source, .. } | Self::Stdout(source)
+                if source.kind() == io::ErrorKind::StorageFull =>
+            {
                 Some("free some space and run it again".to_owned())
             }
             _ => None,
@@ -86,7 +94,12 @@ impl Output {
     /// Decides before the long work whether its result can be written.
     ///
     /// `-o` names a folder if it is one, ends like one, or there is a folder among the inputs.
-    pub fn new(path: Option<&Path>, n_documents: usize, inputs: &[PathBuf], format: Format) -> Result<Self> {
+    pub fn new(
+        path: Option<&Path>,
+        n_documents: usize,
+        inputs: &[PathBuf],
+        format: Format,
+    ) -> Result<Self> {
         let several = n_documents > 1 || inputs.iter().any(|i| i.is_dir());
         let Some(path) = path else {
             if n_documents > 1 {
@@ -117,7 +130,9 @@ impl Output {
             Self::File(path) => whole(path, report),
             Self::Folder(dir, extension) => {
                 let path = dir.join(input.relative()).with_added_extension(extension);
-                fs::create_dir_all(parent(&path)).map_err(|e| failed(&path, e).into()).and_then(|()| whole(&path, report))
+                fs::create_dir_all(parent(&path))
+                    .map_err(|e| failed(&path, e).into())
+                    .and_then(|()| whole(&path, report))
             }
         };
         if let Err(error) = &written {

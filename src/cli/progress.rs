@@ -51,11 +51,18 @@ impl Progress {
         let bar = self.bar(None, "{spinner} {msg}");
         bar.set_message(format!("{name}: reading"));
         bar.enable_steady_tick(TICK);
-        DocumentBar { bar, name: name.to_owned(), quiet: self.quiet, started: Instant::now(), tally: Tally::default() }
+        DocumentBar {
+            bar,
+            name: name.to_owned(),
+            quiet: self.quiet,
+            started: Instant::now(),
+            tally: Tally::default(),
+        }
     }
 
     fn bar(&self, len: Option<u64>, template: &str) -> ProgressBar {
-        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target =
+            if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(len, target);
         bar.set_style(style(template));
         bar
@@ -103,7 +110,12 @@ impl DocumentBar {
             Event::TokenWritten => self.tally.n_tokens += 1,
             Event::Rolled { seq, .. } => self.bar.set_position(seq as u64 + 1),
             Event::Merging { level, done, n_parts } => {
-                let line = format!("{}: merging notes, level {}, {} of {n_parts}", self.name, level + 1, done + 1);
+                let line = format!(
+                    "{}: merging notes, level {}, {} of {n_parts}",
+                    self.name,
+                    level + 1,
+                    done + 1
+                );
                 self.bar.set_style(style("{spinner} {msg}"));
                 self.bar.set_message(line);
                 return;
@@ -112,7 +124,8 @@ impl DocumentBar {
         let Tally { n_pages, page, n_tokens } = self.tally;
         #[expect(clippy::cast_precision_loss, reason = "counts of tokens")]
         let rate = n_tokens as f64 / self.started.elapsed().as_secs_f64().max(1e-3);
-        self.bar.set_message(format!("{}: page {page} of {n_pages}, {rate:.0} tokens/s", self.name));
+        self.bar
+            .set_message(format!("{}: page {page} of {n_pages}, {rate:.0} tokens/s", self.name));
     }
 
     /// Takes the bar away and says how it went.
@@ -134,7 +147,11 @@ impl DocumentBar {
             timings.prefill_tokens_per_sec,
             timings.decode_tokens_per_sec,
         );
-        for (what, ranges) in [("need OCR", &coverage.needs_ocr), ("failed", &coverage.failed), ("empty", &coverage.empty)] {
+        for (what, ranges) in [
+            ("need OCR", &coverage.needs_ocr),
+            ("failed", &coverage.failed),
+            ("empty", &coverage.empty),
+        ] {
             if !ranges.is_empty() {
                 line.push_str(&format!("; {} {what}", count(ranges)));
             }

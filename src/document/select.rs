@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn kept_pages_keep_their_numbers_and_their_text() {
-        let mut document = read_bytes("a.txt", b"One.\x0cTwo.\x0cThree.\x0cFour.".to_vec(), Some("txt")).unwrap();
+        let mut document =
+            read_bytes("a.txt", b"One.\x0cTwo.\x0cThree.\x0cFour.".to_vec(), Some("txt")).unwrap();
         let whole = document.clone();
         document.keep_pages(2, 3);
         assert_eq!(document.pages.iter().map(|p| p.number).collect::<Vec<_>>(), [2, 3]);

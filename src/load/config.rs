@@ -55,7 +55,9 @@ impl Config<'_> {
             "silu" | "swish" => Ok(Activation::Silu),
             "gelu" => Ok(Activation::Gelu),
             "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
-            other => Err(LoadError::config(names[0], format!("is `{other}`, which is not supported"))),
+            other => {
+                Err(LoadError::config(names[0], format!("is `{other}`, which is not supported")))
+            }
         }
     }
 
@@ -72,7 +74,11 @@ impl Config<'_> {
         let kind = inner.as_ref().and_then(|c| c.text(&["rope_type", "type"])).unwrap_or("default");
         let needed = |name: &str| {
             let value = inner.as_ref().map_or(Ok(f64::NAN), |c| c.number(&[name], f64::NAN))?;
-            if value > 0.0 { Ok(value) } else { Err(LoadError::config(name, "is missing or not positive")) }
+            if value > 0.0 {
+                Ok(value)
+            } else {
+                Err(LoadError::config(name, "is missing or not positive"))
+            }
         };
         let scaling = match kind {
             "default" => RopeScaling::None,
@@ -112,7 +118,9 @@ pub fn parse(json: &Value) -> Result<Spec, LoadError> {
     let config = Config { json };
     let family = config
         .text(&["model_type"])
-        .ok_or_else(|| LoadError::config("model_type", "is missing: not a language model's configuration"))?
+        .ok_or_else(|| {
+            LoadError::config("model_type", "is missing: not a language model's configuration")
+        })?
         .to_owned();
     if !FAMILIES.contains(&family.as_str()) {
         return Err(LoadError::Family { family });
@@ -190,7 +198,12 @@ fn norm(config: &Config<'_>, family: &str) -> Result<Norm, LoadError> {
     Ok(Norm { kind, eps: config.number(&names, default)? as f32 })
 }
 
-fn positions(config: &Config<'_>, family: &str, n_heads: usize, head_dim: usize) -> Result<Positions, LoadError> {
+fn positions(
+    config: &Config<'_>,
+    family: &str,
+    n_heads: usize,
+    head_dim: usize,
+) -> Result<Positions, LoadError> {
     match family {
         "mpt" => {
             let inner = config.get(&["attn_config"]).map(|json| Config { json });
@@ -202,9 +215,10 @@ fn positions(config: &Config<'_>, family: &str, n_heads: usize, head_dim: usize)
             #[expect(clippy::cast_possible_truncation, reason = "a small whole number")]
             Ok(Positions::alibi(n_heads, max_bias as f32))
         }
-        "falcon" if config.flag("alibi", false) => {
-            Err(LoadError::config("alibi", "is true: Falcon with ALiBi (the RW models) is not supported"))
-        }
+        "falcon" if config.flag("alibi", false) => Err(LoadError::config(
+            "alibi",
+            "is true: Falcon with ALiBi (the RW models) is not supported",
+        )),
         "gpt_neox" => config.rope(head_dim, 0.25),
         _ => config.rope(head_dim, 1.0),
     }
@@ -214,7 +228,8 @@ fn residual(config: &Config<'_>, family: &str) -> Residual {
     match family {
         "gpt_neox" if config.flag("use_parallel_residual", true) => Residual::Parallel,
         "falcon" if config.flag("new_decoder_architecture", false) => {
-            let one_norm = config.get(&["num_ln_in_parallel_attn"]).and_then(Value::as_u64) == Some(1);
+            let one_norm =
+                config.get(&["num_ln_in_parallel_attn"]).and_then(Value::as_u64) == Some(1);
             if one_norm { Residual::ParallelSharedNorm } else { Residual::Parallel }
         }
         "falcon" if config.flag("parallel_attn", true) => Residual::ParallelSharedNorm,
@@ -226,8 +241,13 @@ fn refuse_unstreamable(config: &Config<'_>, spec: &Spec) -> Result<(), LoadError
     // A native sliding window (Mistral 7B v0.1) is only ever wider than ours: the window that
     // streams is checked against `context`, so nothing is to be done for it.
     let inner = config.get(&["attn_config"]).map(|json| Config { json });
-    if spec.family == "mpt" && inner.is_some_and(|c| c.flag("qk_ln", false) || c.get(&["clip_qkv"]).is_some()) {
-        return Err(LoadError::config("attn_config", "asks for qk_ln or clip_qkv, which are not supported"));
+    if spec.family == "mpt"
+        && inner.is_some_and(|c| c.flag("qk_ln", false) || c.get(&["clip_qkv"]).is_some())
+    {
+        return Err(LoadError::config(
+            "attn_config",
+            "asks for qk_ln or clip_qkv, which are not supported",
+        ));
     }
     Ok(())
 }

@@ -67,7 +67,11 @@ impl Weights for Folder {
         Ok(Some(Linear::dense(weight.to_dtype(self.dtype)?).with_bias(bias)))
     }
 
-    fn norm(&self, part: Part, layer: usize) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error> {
+    fn norm(
+        &self,
+        part: Part,
+        layer: usize,
+    ) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error> {
         let Some(place) = names::hugging_face(&self.spec, part, layer) else { return Ok(None) };
         let Some(weight) = self.tensor(&place, "weight")? else { return Ok(None) };
         let bias = self.tensor(&place, "bias")?.map(|b| b.to_dtype(DType::F32)).transpose()?;
@@ -77,7 +81,8 @@ impl Weights for Folder {
 
 /// Reads a JSON file whole.
 pub fn read_json(path: &Path) -> Result<Value, LoadError> {
-    let bytes = fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let bytes =
+        fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     serde_json::from_slice(&bytes)
         .map_err(|e| LoadError::Damaged { path: path.to_owned(), what: e.to_string() })
 }
@@ -90,7 +95,10 @@ fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     }
     let json = read_json(&index)?;
     let damaged = |what: &str| LoadError::Damaged { path: index.clone(), what: what.to_owned() };
-    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| damaged("no weight_map"))?;
+    let map = json
+        .get("weight_map")
+        .and_then(Value::as_object)
+        .ok_or_else(|| damaged("no weight_map"))?;
     let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
     if names.is_empty() {
         return Err(damaged("an empty weight_map"));

@@ -13,7 +13,8 @@ use memmap2::Mmap;
 use super::{LoadError, names};
 use crate::model::packed::{BlockFormat, PackedMatrix};
 use crate::model::{
-    Activation, Linear, Mlp, Norm, NormKind, Part, Positions, Residual, Rope, RopeScaling, Spec, Weights,
+    Activation, Linear, Mlp, Norm, NormKind, Part, Positions, Residual, Rope, RopeScaling, Spec,
+    Weights,
 };
 use crate::token::GgufTokenizer;
 
@@ -49,11 +50,16 @@ impl Gguf {
         if !map.starts_with(b"GGUF") {
             return Err(damaged("it does not begin with `GGUF`".to_owned()));
         }
-        let content = Content::read(&mut Cursor::new(&map[..])).map_err(|e| damaged(first_line(&e)))?;
+        let content =
+            Content::read(&mut Cursor::new(&map[..])).map_err(|e| damaged(first_line(&e)))?;
         for (name, info) in &content.tensor_infos {
-            let end = content.tensor_data_offset.saturating_add(info.offset).saturating_add(n_bytes(info) as u64);
+            let end = content
+                .tensor_data_offset
+                .saturating_add(info.offset)
+                .saturating_add(n_bytes(info) as u64);
             if end > map.len() as u64 {
-                let what = format!("it is cut off: {} bytes long, but `{name}` ends at {end}", map.len());
+                let what =
+                    format!("it is cut off: {} bytes long, but `{name}` ends at {end}", map.len());
                 return Err(damaged(what));
             }
         }
@@ -73,7 +79,9 @@ impl Gguf {
             pre: meta.text("tokenizer.ggml.pre").map(str::to_owned),
             tokens: meta.list("tokenizer.ggml.tokens", |v| v.to_string().ok().cloned()),
             scores: meta.list("tokenizer.ggml.scores", |v| v.to_f32().ok()),
-            token_types: meta.list("tokenizer.ggml.token_type", |v| integer(v).and_then(|n| u32::try_from(n).ok())),
+            token_types: meta.list("tokenizer.ggml.token_type", |v| {
+                integer(v).and_then(|n| u32::try_from(n).ok())
+            }),
             merges: meta.list("tokenizer.ggml.merges", |v| v.to_string().ok().cloned()),
             bos_id: id("tokenizer.ggml.bos_token_id"),
             eos_id: id("tokenizer.ggml.eos_token_id"),
@@ -108,7 +116,9 @@ impl Gguf {
 impl Weights for Gguf {
     fn matrix(&self, part: Part, layer: usize) -> Result<Option<Linear>, candle_core::Error> {
         let module = names::gguf(part, layer);
-        let Some(info) = self.content.tensor_infos.get(&format!("{module}.weight")) else { return Ok(None) };
+        let Some(info) = self.content.tensor_infos.get(&format!("{module}.weight")) else {
+            return Ok(None);
+        };
         let bytes = self.bytes(info)?;
         let (n_rows, n_cols) = info.shape.dims2()?;
         let linear = match (block_format(info.ggml_dtype), &self.device) {
@@ -121,14 +131,20 @@ impl Weights for Gguf {
             }
             _ => Linear::quantized(QMatMul::from_qtensor(quantized(info, bytes, &self.device)?)?),
         };
-        let bias = self.tensor(&format!("{module}.bias"))?.map(|b| b.to_dtype(self.dtype)).transpose()?;
+        let bias =
+            self.tensor(&format!("{module}.bias"))?.map(|b| b.to_dtype(self.dtype)).transpose()?;
         Ok(Some(linear.with_bias(bias)))
     }
 
-    fn norm(&self, part: Part, layer: usize) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error> {
+    fn norm(
+        &self,
+        part: Part,
+        layer: usize,
+    ) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error> {
         let module = names::gguf(part, layer);
         let Some(weight) = self.tensor(&format!("{module}.weight"))? else { return Ok(None) };
-        let bias = self.tensor(&format!("{module}.bias"))?.map(|b| b.to_dtype(DType::F32)).transpose()?;
+        let bias =
+            self.tensor(&format!("{module}.bias"))?.map(|b| b.to_dtype(DType::F32)).transpose()?;
         Ok(Some((weight.to_dtype(DType::F32)?, bias)))
     }
 }
@@ -160,7 +176,9 @@ impl Metadata<'_> {
     }
 
     fn list<T>(&self, key: &str, f: impl Fn(&Value) -> Option<T>) -> Vec<T> {
-        self.get(key).and_then(|v| v.to_vec().ok()).map_or_else(Vec::new, |v| v.iter().filter_map(f).collect())
+        self.get(key)
+            .and_then(|v| v.to_vec().ok())
+            .map_or_else(Vec::new, |v| v.iter().filter_map(f).collect())
     }
 
     fn spec(&self, factors: Option<Vec<f64>>) -> Result<Spec, LoadError> {
@@ -172,13 +190,18 @@ impl Metadata<'_> {
             return Err(LoadError::GgufFamily { family: family.to_owned() });
         }
         if self.number(&key("expert_count")).is_some_and(|n| n > 0) {
-            return Err(LoadError::GgufFamily { family: format!("{family} with a mixture of experts") });
+            return Err(LoadError::GgufFamily {
+                family: format!("{family} with a mixture of experts"),
+            });
         }
         let maybe_count = |suffix: &str| {
-            self.number(&key(suffix)).and_then(|n| usize::try_from(n).ok()).filter(|n| (1..=1 << 32).contains(n))
+            self.number(&key(suffix))
+                .and_then(|n| usize::try_from(n).ok())
+                .filter(|n| (1..=1 << 32).contains(n))
         };
         let count = |suffix: &str| {
-            maybe_count(suffix).ok_or_else(|| LoadError::config(&key(suffix), "is missing or not a count"))
+            maybe_count(suffix)
+                .ok_or_else(|| LoadError::config(&key(suffix), "is missing or not a count"))
         };
         let (n_embd, n_heads) = (count("embedding_length")?, count("attention.head_count")?);
         let n_kv_heads = maybe_count("attention.head_count_kv").unwrap_or(n_heads);
@@ -193,7 +216,10 @@ impl Metadata<'_> {
             .ok_or_else(|| LoadError::config("token_embd.weight", "is missing"))?;
         let dim = maybe_count("rope.dimension_count").unwrap_or(head_dim);
         if dim > head_dim || !dim.is_multiple_of(2) {
-            return Err(LoadError::config(&key("rope.dimension_count"), format!("is {dim} of {head_dim}")));
+            return Err(LoadError::config(
+                &key("rope.dimension_count"),
+                format!("is {dim} of {head_dim}"),
+            ));
         }
         let rope = Rope {
             dim,
@@ -230,11 +256,15 @@ impl Metadata<'_> {
         match self.text(&key) {
             None | Some("none") => Ok(RopeScaling::None),
             Some("linear") => {
-                let factor = self.float(&format!("{family}.rope.scaling.factor")).filter(|f| *f > 0.0);
-                let factor = factor.ok_or_else(|| LoadError::config(&key, "is linear without a factor"))?;
+                let factor =
+                    self.float(&format!("{family}.rope.scaling.factor")).filter(|f| *f > 0.0);
+                let factor =
+                    factor.ok_or_else(|| LoadError::config(&key, "is linear without a factor"))?;
                 Ok(RopeScaling::Linear { factor })
             }
-            Some(other) => Err(LoadError::config(&key, format!("is `{other}`; supported are none and linear"))),
+            Some(other) => {
+                Err(LoadError::config(&key, format!("is `{other}`; supported are none and linear")))
+            }
         }
     }
 }
@@ -242,8 +272,9 @@ impl Metadata<'_> {
 /// What Llama 3.1 and later divide their frequencies by.
 fn rope_factors(content: &Content, map: &Mmap) -> Result<Option<Vec<f64>>, candle_core::Error> {
     let Some(info) = content.tensor_infos.get("rope_freqs.weight") else { return Ok(None) };
-    let factors: Vec<f32> =
-        dense(info, tensor_bytes(content, map, info)?, &Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
+    let factors: Vec<f32> = dense(info, tensor_bytes(content, map, info)?, &Device::Cpu)?
+        .to_dtype(DType::F32)?
+        .to_vec1()?;
     Ok(Some(factors.into_iter().map(f64::from).collect()))
 }
 
@@ -262,16 +293,28 @@ fn integer(value: &Value) -> Option<u64> {
 }
 
 fn n_bytes(info: &TensorInfo) -> usize {
-    info.shape.elem_count().div_ceil(info.ggml_dtype.block_size()).saturating_mul(info.ggml_dtype.type_size())
+    info.shape
+        .elem_count()
+        .div_ceil(info.ggml_dtype.block_size())
+        .saturating_mul(info.ggml_dtype.type_size())
 }
 
-fn tensor_bytes<'a>(content: &Content, map: &'a Mmap, info: &TensorInfo) -> Result<&'a [u8], candle_core::Error> {
-    let start = usize::try_from(content.tensor_data_offset.saturating_add(info.offset)).unwrap_or(usize::MAX);
+fn tensor_bytes<'a>(
+    content: &Content,
+    map: &'a Mmap,
+    info: &TensorInfo,
+) -> Result<&'a [u8], candle_core::Error> {
+    let start = usize::try_from(content.tensor_data_offset.saturating_add(info.offset))
+        .unwrap_or(usize::MAX);
     map.get(start..start.saturating_add(n_bytes(info)))
         .ok_or_else(|| candle_core::Error::Msg("a tensor lies outside the file".to_owned()))
 }
 
-fn quantized(info: &TensorInfo, bytes: &[u8], device: &Device) -> Result<QTensor, candle_core::Error> {
+fn quantized(
+    info: &TensorInfo,
+    bytes: &[u8],
+    device: &Device,
+) -> Result<QTensor, candle_core::Error> {
     let dims = info.shape.dims().to_vec();
     candle_core::quantized::ggml_file::qtensor_from_ggml(info.ggml_dtype, bytes, dims, device)
 }

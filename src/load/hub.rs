@@ -50,7 +50,8 @@ pub struct Fetched {
 
 /// Files of a folder model besides the weights; the last three may be absent.
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
-const WANTED: [&str; 3] = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
+const WANTED: [&str; 3] =
+    ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
 const WHOLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -65,7 +66,9 @@ impl HubId {
         let (repo, revision) = text.split_once('@').unwrap_or((text, "main"));
         let (org, name) = repo.split_once('/')?;
         let plain = |s: &str| {
-            !s.is_empty() && !s.starts_with('.') && s.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            !s.is_empty()
+                && !s.starts_with('.')
+                && s.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
         let good = plain(org) && plain(name) && plain(&revision.replace('/', "-"));
         good.then(|| Self { repo: repo.to_owned(), revision: revision.to_owned(), file })
@@ -111,7 +114,8 @@ impl HubId {
 
     fn api(&self, cache: Cache) -> Result<Api, ApiError> {
         let token = env::var("HF_TOKEN").ok().filter(|t| !t.is_empty()).or_else(|| cache.token());
-        let mut builder = ApiBuilder::from_cache(cache).with_token(token).with_progress(false).with_retries(3);
+        let mut builder =
+            ApiBuilder::from_cache(cache).with_token(token).with_progress(false).with_retries(3);
         if let Ok(endpoint) = env::var("HF_ENDPOINT") {
             builder = builder.with_endpoint(endpoint);
         }
@@ -197,7 +201,8 @@ fn cache() -> Cache {
 }
 
 fn offline() -> bool {
-    env::var("HF_HUB_OFFLINE").is_ok_and(|v| matches!(v.to_lowercase().as_str(), "1" | "on" | "yes" | "true"))
+    env::var("HF_HUB_OFFLINE")
+        .is_ok_and(|v| matches!(v.to_lowercase().as_str(), "1" | "on" | "yes" | "true"))
 }
 
 /// Snapshots lie in folders named by their commit.
@@ -211,7 +216,8 @@ fn commit_of(path: &Path, file: Option<&str>) -> Option<String> {
 fn shards(index: &Path) -> Result<BTreeSet<String>, LoadError> {
     let json = read_json(index)?;
     let map = json.get("weight_map").and_then(serde_json::Value::as_object);
-    let names = map.into_iter().flat_map(|m| m.values()).filter_map(|v| v.as_str().map(str::to_owned));
+    let names =
+        map.into_iter().flat_map(|m| m.values()).filter_map(|v| v.as_str().map(str::to_owned));
     Ok(names.collect())
 }
 
@@ -222,7 +228,10 @@ mod tests {
     #[test]
     fn ids_are_told_from_paths() {
         let id = HubId::parse("Qwen/Qwen3-0.6B").unwrap();
-        assert_eq!((id.repo.as_str(), id.revision.as_str(), id.file), ("Qwen/Qwen3-0.6B", "main", None));
+        assert_eq!(
+            (id.repo.as_str(), id.revision.as_str(), id.file),
+            ("Qwen/Qwen3-0.6B", "main", None)
+        );
         let id = HubId::parse("a/b@v1.0:sub/c-Q4_K_M.gguf").unwrap();
         assert_eq!((id.repo.as_str(), id.revision.as_str()), ("a/b", "v1.0"));
         assert_eq!(id.file.as_deref(), Some("sub/c-Q4_K_M.gguf"));

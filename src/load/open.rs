@@ -55,7 +55,10 @@ impl Loaded {
     }
 
     fn finish(mut self, more_stops: impl IntoIterator<Item = u32>) -> Result<Self, LoadError> {
-        let named = ENDS.iter().filter_map(|e| self.tokenizer.token_id(e)).filter(|&id| self.tokenizer.is_special(id));
+        let named = ENDS
+            .iter()
+            .filter_map(|e| self.tokenizer.token_id(e))
+            .filter(|&id| self.tokenizer.is_special(id));
         let mut stops: BTreeSet<u32> = named.collect();
         stops.extend(self.tokenizer.eos());
         stops.extend(self.chat.end_of_turn(&self.tokenizer));
@@ -71,7 +74,9 @@ fn open_gguf(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
     let meta = gguf.tokenizer();
     let tokenizer = Tokenizer::from_gguf(&meta)?;
     let chat = match &meta.chat_template {
-        Some(source) => ChatTemplate::new(source, meta.token(meta.bos_id), meta.token(meta.eos_id))?,
+        Some(source) => {
+            ChatTemplate::new(source, meta.token(meta.bos_id), meta.token(meta.eos_id))?
+        }
         None => ChatTemplate::plain(),
     };
     let loaded = Loaded {
@@ -90,8 +95,8 @@ fn open_folder(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
     let dtype = DType::F32;
     let folder = Folder::open(path, dtype, device)?;
     let tokenizer_path = path.join("tokenizer.json");
-    let bytes =
-        fs::read(&tokenizer_path).map_err(|source| LoadError::Read { path: tokenizer_path, source })?;
+    let bytes = fs::read(&tokenizer_path)
+        .map_err(|source| LoadError::Read { path: tokenizer_path, source })?;
     let tokenizer = Tokenizer::from_json_bytes(&bytes)?;
     let loaded = Loaded {
         decoder: decoder(folder.spec.clone(), &folder, path, dtype, device)?,
@@ -118,7 +123,8 @@ fn decoder(
     dtype: DType,
     device: &Device,
 ) -> Result<Decoder, LoadError> {
-    Decoder::new(spec, weights, dtype, device).map_err(|source| LoadError::Model { path: path.to_owned(), source })
+    Decoder::new(spec, weights, dtype, device)
+        .map_err(|source| LoadError::Model { path: path.to_owned(), source })
 }
 
 /// `chat_template.jinja`, or the template inside `tokenizer_config.json`; plain text without one.
@@ -126,14 +132,15 @@ fn folder_chat(dir: &Path) -> Result<ChatTemplate, LoadError> {
     let config = read_if_there(&dir.join("tokenizer_config.json"))?.unwrap_or(Value::Null);
     let token = |key: &str| {
         let value = config.get(key);
-        let text = value.and_then(|v| v.as_str().or_else(|| v.get("content").and_then(Value::as_str)));
+        let text =
+            value.and_then(|v| v.as_str().or_else(|| v.get("content").and_then(Value::as_str)));
         text.unwrap_or_default().to_owned()
     };
     let file = dir.join("chat_template.jinja");
     let source = match config.get("chat_template") {
-        _ if file.is_file() => {
-            Some(fs::read_to_string(&file).map_err(|source| LoadError::Read { path: file, source })?)
-        }
+        _ if file.is_file() => Some(
+            fs::read_to_string(&file).map_err(|source| LoadError::Read { path: file, source })?,
+        ),
         Some(Value::String(source)) => Some(source.clone()),
         // Several templates by name: the one without a purpose of its own.
         Some(Value::Array(list)) => list

@@ -5,29 +5,30 @@
 
 use candle_core::{D, Result, Tensor};
 
-use crate::cache::{KvCache, Layout, Visible};
+use super::attention_cpu::{self, Queries, Shape};
+use super::ops::on_cpu;
 use crate::cache::kv::LayerCache;
+use crate::cache::{KvCache, Layout, Visible};
 
 /// What all layers share while one chunk is fed.
 #[derive(Debug)]
 pub struct Step {
     /// Stream index of each token.
     pub indices: Vec<usize>,
+    /// Position of each token as the pinned keys see it.
+    pub pinned_positions: Vec<usize>,
     /// What each token sees.
-    pub visible: Vec<Visible>,
+    visible: Vec<Visible>,
     layout: Layout,
 }
 
 impl Step {
     /// The step that feeds tokens of these indices into `cache`.
     pub fn new(cache: &KvCache, indices: Vec<usize>) -> Self {
+        let layout = *cache.layout();
         let visible = indices.iter().map(|&i| cache.visible(i)).collect();
-        Self { indices, visible, layout: *cache.layout() }
-    }
-
-    /// The position of each token as the pinned keys see it.
-    pub fn pinned_positions(&self) -> Vec<usize> {
-        self.indices.iter().map(|&i| self.layout.pinned_position(i)).collect()
+        let pinned_positions = indices.iter().map(|&i| layout.pinned_position(i)).collect();
+        Self { indices, pinned_positions, visible, layout }
     }
 
     /// What is added to every score, `[H or 1, T, n_slots]`: minus infinity for slots that a query
@@ -36,7 +37,8 @@ impl Step {
         let n_slots = self.layout.n_slots();
         let slopes = slopes.unwrap_or(&[0.0]);
         let mut bias = vec![f32::NEG_INFINITY; slopes.len() * self.indices.len() * n_slots];
-        for (slope, rows) in slopes.iter().zip(bias.chunks_exact_mut(self.indices.len() * n_slots)) {
+        for (slope, rows) in slopes.iter().zip(bias.chunks_exact_mut(self.indices.len() * n_slots))
+        {
             let tokens = self.indices.iter().zip(&self.visible);
             for (row, (&index, seen)) in rows.chunks_exact_mut(n_slots).zip(tokens) {
                 let from_pinned = self.layout.pinned_position(index);
@@ -55,12 +57,43 @@ impl Step {
     }
 }
 
-/// Attention in plain tensor operations, on any device: the definition, and the twin of the fast
-/// paths.
+/// Attention, by the fastest way the device has.
 ///
-/// - `q_ring`, `q_pinned`: `[T, H, D]`
+/// - `q_ring`, `q_pinned`: `[T, H, D]`, contiguous
 /// - returns `[T, H*D]`
-pub fn plain(
+pub fn attend(
+    step: &Step,
+    q_ring: &Tensor,
+    q_pinned: &Tensor,
+    cache: &LayerCache,
+    scale: f64,
+    slopes: Option<&[f32]>,
+) -> Result<Tensor> {
+    let (t, h, d) = q_ring.dims3()?;
+    let (g, n_slots, _) = cache.keys.dims3()?;
+    let cpu = (on_cpu(q_ring)?, on_cpu(q_pinned)?, on_cpu(&cache.keys)?, on_cpu(&cache.values)?);
+    let (Some(ring), Some(pinned), Some(keys), Some(values)) = cpu else {
+        return plain(step, q_ring, q_pinned, cache, scale, slopes);
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+    let queries = Queries {
+        visible: &step.visible,
+        indices: &step.indices,
+        pinned_positions: &step.pinned_positions,
+        ring: &ring,
+        pinned: &pinned,
+        scale: scale as f32,
+        slopes,
+    };
+    let shape = Shape { n_heads: h, n_kv_heads: g, head_dim: d, n_slots };
+    let mut out = vec![0f32; t * h * d];
+    attention_cpu::attend(&shape, &queries, &keys, &values, &mut out);
+    Tensor::from_vec(out, (t, h * d), q_ring.device())
+}
+
+/// Attention in plain tensor operations, on any device: the definition, and the twin of the fast
+/// way.
+fn plain(
     step: &Step,
     q_ring: &Tensor,
     q_pinned: &Tensor,
@@ -87,10 +120,43 @@ pub fn plain(
     };
     let bias = step.bias(slopes);
     let n_slopes = slopes.map_or(1, <[f32]>::len);
-    let bias = Tensor::from_vec(bias, (n_slopes, t, n_slots), q_ring.device())?.to_dtype(all.dtype())?;
+    let bias =
+        Tensor::from_vec(bias, (n_slopes, t, n_slots), q_ring.device())?.to_dtype(all.dtype())?;
     let all = (all.reshape((h, t, n_slots))? * scale)?.broadcast_add(&bias)?;
     let weights = candle_nn::ops::softmax_last_dim(&all)?.reshape((g, group * t, n_slots))?;
     // Slots that nobody sees may hold anything but NaN: they are allocated as zeros.
     let out = weights.matmul(&cache.values)?; // [G, group*T, D]
     out.reshape((g, group, t, d))?.permute((2, 0, 1, 3))?.contiguous()?.reshape((t, h * d))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::kv::KvShape;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn both_ways_agree_while_the_ring_turns() {
+        for (n_heads, n_kv_heads, slopes) in
+            [(6, 2, None), (4, 4, Some(vec![0.5, 0.25, 0.1, 0.01])), (3, 1, None)]
+        {
+            let shape = KvShape { n_layers: 1, n_kv_heads, head_dim: 8 };
+            let layout = Layout::new(3, 10, 7).unwrap();
+            let mut cache = KvCache::new(layout, shape, DType::F32, &Device::Cpu).unwrap();
+            let random = |dims| Tensor::randn(0f32, 1f32, dims, &Device::Cpu).unwrap();
+            cache.begin(2).unwrap();
+            for n_tokens in [2, 7, 7, 1, 5, 7, 1, 7] {
+                let step = Step::new(&cache, cache.plan(n_tokens).unwrap());
+                let by_head = (n_kv_heads, n_tokens, 8);
+                let stored = cache.store(0, &random(by_head), &random(by_head)).unwrap();
+                let queries = (n_tokens, n_heads, 8);
+                let (ring, pinned) = (random(queries), random(queries));
+                let fast = attend(&step, &ring, &pinned, stored, 0.35, slopes.as_deref()).unwrap();
+                let slow = plain(&step, &ring, &pinned, stored, 0.35, slopes.as_deref()).unwrap();
+                let gap = (fast - slow).unwrap().abs().unwrap().max_all().unwrap();
+                assert!(gap.to_scalar::<f32>().unwrap() < 1e-5);
+                cache.advance(n_tokens);
+            }
+        }
+    }
 }

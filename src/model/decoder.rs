@@ -82,7 +82,11 @@ pub trait Weights {
     ///
     /// # Errors
     /// If the tensor is damaged or the device has no room for it.
-    fn norm(&self, part: Part, layer: usize) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error>;
+    fn norm(
+        &self,
+        part: Part,
+        layer: usize,
+    ) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error>;
 }
 
 /// For which tokens of a chunk logits are wanted.
@@ -152,11 +156,18 @@ impl Decoder {
     ///
     /// # Errors
     /// [`ModelError::Missing`] if the weights lack a part; [`ModelError::Tensor`] if one is damaged.
-    pub fn new(spec: Spec, weights: &dyn Weights, dtype: DType, device: &Device) -> Result<Self, ModelError> {
-        let matrix = |part, layer| weights.matrix(part, layer)?.ok_or(ModelError::Missing { part, layer });
+    pub fn new(
+        spec: Spec,
+        weights: &dyn Weights,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let matrix =
+            |part, layer| weights.matrix(part, layer)?.ok_or(ModelError::Missing { part, layer });
         let try_norm = |part, layer| -> Result<Option<NormLayer>, ModelError> {
             let found = weights.norm(part, layer)?;
-            Ok(found.map(|(weight, bias)| NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias)))
+            Ok(found
+                .map(|(weight, bias)| NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias)))
         };
         let norm = |part, layer| try_norm(part, layer)?.ok_or(ModelError::Missing { part, layer });
         let layers = (0..spec.n_layers)
@@ -222,7 +233,7 @@ impl Decoder {
                 };
                 (q_ring, q_pinned)
             }
-            None => (q.clone(), q),
+            None => (q.contiguous()?, q.contiguous()?),
         };
         let by_head = |x: &Tensor| x.transpose(0, 1)?.contiguous(); // [G, T, D]
         let stored = cache.store(l, &by_head(&k)?, &by_head(&v)?)?;
@@ -232,7 +243,7 @@ impl Decoder {
         };
         #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
         let scale = 1.0 / (spec.head_dim as f64).sqrt();
-        let out = attention::plain(step, &q_ring, &q_pinned, stored, scale, slopes)?; // [T, H*D]
+        let out = attention::attend(step, &q_ring, &q_pinned, stored, scale, slopes)?; // [T, H*D]
         Ok(layer.output.forward(&out)?)
     }
 
@@ -279,11 +290,11 @@ impl LanguageModel for Decoder {
         let step = Step::new(cache, cache.plan(ids.len())?);
         let rotation = match &self.spec.positions {
             Positions::Rope(rope) => {
-                let pinned = step.pinned_positions();
+                let pinned = &step.pinned_positions;
                 let angles = |positions: &[usize]| Angles::new(rope, &self.frequencies, positions);
                 Some(Rotation {
                     ring: angles(&step.indices),
-                    pinned: (pinned != step.indices).then(|| angles(&pinned)),
+                    pinned: (*pinned != step.indices).then(|| angles(pinned)),
                 })
             }
             Positions::Alibi { .. } => None,

@@ -111,7 +111,10 @@ impl Linear {
                 let mut rows = vec![0f32; ids.len() * w.n_cols()];
                 for (&id, row) in ids.iter().zip(rows.chunks_exact_mut(w.n_cols())) {
                     if id as usize >= w.n_rows() {
-                        candle_core::bail!("token {id} has no row in an embedding of {}", w.n_rows());
+                        candle_core::bail!(
+                            "token {id} has no row in an embedding of {}",
+                            w.n_rows()
+                        );
                     }
                     w.row_into(id as usize, row);
                 }
@@ -129,7 +132,8 @@ fn multiply_packed(matrices: &[&PackedMatrix], x: &Tensor) -> Result<Vec<Tensor>
     }
     let x = x.contiguous()?;
     let Some(data) = on_cpu(&x)? else { candle_core::bail!("packed weights need f32 on the CPU") };
-    let mut outs: Vec<Vec<f32>> = matrices.iter().map(|w| vec![0f32; n_tokens * w.n_rows()]).collect();
+    let mut outs: Vec<Vec<f32>> =
+        matrices.iter().map(|w| vec![0f32; n_tokens * w.n_rows()]).collect();
     ACTIVATIONS.with_borrow_mut(|activations| {
         activations.quantize(&data, n_tokens, n_cols);
         let mut slices: Vec<&mut [f32]> = outs.iter_mut().map(Vec::as_mut_slice).collect();

@@ -5,12 +5,14 @@
 //! a table of names in [`crate::load`], not a new decoder.
 
 mod attention;
+mod attention_cpu;
 mod decoder;
 mod linear;
 mod ops;
 pub mod packed;
 mod rope;
 mod spec;
+mod vector;
 
 pub use decoder::{Decoder, LanguageModel, ModelError, Part, Want, Weights};
 pub use linear::Linear;

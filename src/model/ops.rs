@@ -7,7 +7,9 @@ use std::ops::Deref;
 
 use candle_core::{CpuStorage, D, DType, Device, Result, Storage, Tensor};
 
+use super::packed::team;
 use super::spec::{Activation, NormKind};
+use super::vector;
 
 /// A tensor's numbers, borrowed.
 pub struct CpuSlice<S> {
@@ -55,30 +57,24 @@ impl NormLayer {
 
     /// Normalizes every row: `[.., C]` to the same shape.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let Some(data) = on_cpu(x)? else { return self.forward_tensor(x) };
-        let Some(weight) = on_cpu(&self.weight)? else { return self.forward_tensor(x) };
         let bias = self.bias.as_ref().map(on_cpu).transpose()?.flatten();
-        let mut out = vec![0f32; data.len()];
-        for (row, out) in data.chunks_exact(weight.len()).zip(out.chunks_exact_mut(weight.len())) {
-            self.row(row, &weight, bias.as_deref(), out);
-        }
-        Tensor::from_vec(out, x.shape(), x.device())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "widths are small")]
-    fn row(&self, row: &[f32], weight: &[f32], bias: Option<&[f32]>, out: &mut [f32]) {
-        let n = row.len() as f32;
-        let mean = match self.kind {
-            NormKind::Rms => 0.0,
-            NormKind::Layer => sum(row, |v| v) / n,
+        let (Some(data), Some(weight)) = (on_cpu(x)?, on_cpu(&self.weight)?) else {
+            return self.forward_tensor(x);
         };
-        let scale = 1.0 / (sum(row, |v| (v - mean) * (v - mean)) / n + self.eps).sqrt();
-        for ((out, v), w) in out.iter_mut().zip(row).zip(weight) {
-            *out = (v - mean) * scale * w;
-        }
-        if let Some(bias) = bias {
-            out.iter_mut().zip(bias).for_each(|(out, b)| *out += b);
-        }
+        let width = weight.len();
+        let mut out = vec![0f32; data.len()];
+        in_parts(&mut out, width, |at, out| {
+            let rows = data[at..at + out.len()].chunks_exact(width);
+            for (row, out) in rows.zip(out.chunks_exact_mut(width)) {
+                match self.kind {
+                    NormKind::Rms => vector::rms_norm_row(row, &weight, self.eps, out),
+                    NormKind::Layer => {
+                        vector::layer_norm_row(row, &weight, bias.as_deref(), self.eps, out)
+                    }
+                }
+            }
+        });
+        Tensor::from_vec(out, x.shape(), x.device())
     }
 
     fn forward_tensor(&self, x: &Tensor) -> Result<Tensor> {
@@ -96,17 +92,19 @@ impl NormLayer {
     }
 }
 
-/// Sums in eight lanes, so that the compiler can use vector registers.
-fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0f32; 8];
-    let chunks = row.chunks_exact(8);
-    let rest: f32 = chunks.remainder().iter().map(|&v| f(v)).sum();
-    for chunk in chunks {
-        for (lane, &v) in lanes.iter_mut().zip(chunk) {
-            *lane += f(v);
-        }
+/// Numbers that are worth another thread.
+const N_PART: usize = 1 << 14;
+
+/// Fills `out` part by part, on all threads where it is long: the function gets the place of the
+/// part and the part. Parts are whole rows of `width` numbers.
+fn in_parts(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let n_rows = N_PART.div_ceil(width.max(1)).max(1);
+    let n_part = n_rows * width.max(1);
+    if out.len() <= n_part {
+        f(0, out);
+    } else {
+        team::for_each_chunk(out, n_part, |k, part| f(k * n_part, part));
     }
-    lanes.iter().sum::<f32>() + rest
 }
 
 impl Activation {
@@ -121,15 +119,47 @@ impl Activation {
 
     /// `act(gate) * up`, element by element; both `[T, F]`.
     pub fn gated(self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-        if self == Self::Silu
-            && let (Some(gate_data), Some(up_data)) = (on_cpu(gate)?, on_cpu(up)?)
-        {
-            let mut out = vec![0f32; gate_data.len()];
-            for ((out, g), u) in out.iter_mut().zip(gate_data.iter()).zip(up_data.iter()) {
-                *out = g / (1.0 + (-g).exp()) * u;
+        let fused = match self {
+            Self::Silu => vector::silu_mul,
+            Self::GeluTanh => vector::gelu_tanh_mul,
+            Self::Gelu => return self.forward(gate)? * up,
+        };
+        let (Some(gate_data), Some(up_data)) = (on_cpu(gate)?, on_cpu(up)?) else {
+            return self.forward(gate)? * up;
+        };
+        let mut out = vec![0f32; gate_data.len()];
+        in_parts(&mut out, 1, |at, out| {
+            let range = at..at + out.len();
+            fused(&gate_data[range.clone()], &up_data[range], out);
+        });
+        Tensor::from_vec(out, gate.shape(), gate.device())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gap(a: &Tensor, b: &Tensor) -> f32 {
+        (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+    }
+
+    #[test]
+    fn both_ways_of_every_operation_agree() {
+        for shape in [(1, 40), (700, 40)] {
+            let random = || Tensor::randn(0f32, 1f32, shape, &Device::Cpu).unwrap();
+            let (x, y) = (random(), random());
+            let row = |x: &Tensor| x.narrow(0, 0, 1).unwrap().squeeze(0).unwrap();
+            for (kind, bias) in
+                [(NormKind::Rms, None), (NormKind::Layer, None), (NormKind::Layer, Some(row(&y)))]
+            {
+                let norm = NormLayer::new(kind, 1e-5, row(&x), bias);
+                assert!(gap(&norm.forward(&x).unwrap(), &norm.forward_tensor(&x).unwrap()) < 1e-5);
             }
-            return Tensor::from_vec(out, gate.shape(), gate.device());
+            for act in [Activation::Silu, Activation::Gelu, Activation::GeluTanh] {
+                let plain = (act.forward(&x).unwrap() * &y).unwrap();
+                assert!(gap(&act.gated(&x, &y).unwrap(), &plain) < 1e-5);
+            }
         }
-        self.forward(gate)? * up
     }
 }

@@ -29,7 +29,10 @@ impl Angles {
             for &freq in frequencies {
                 #[expect(clippy::cast_precision_loss, reason = "indices stay far below 2^52")]
                 let (s, c) = (position as f64 * freq).sin_cos();
-                #[expect(clippy::cast_possible_truncation, reason = "f32 is the precision of the tables")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "f32 is the precision of the tables"
+                )]
                 {
                     cos.push(c as f32);
                     sin.push(s as f32);
@@ -129,7 +132,8 @@ mod tests {
         let k = Tensor::randn(0f32, 1f32, (1, 1, 8), &Device::Cpu).unwrap();
         let score = |at: usize| {
             let angles = |p| Angles::new(&rope, &rope.frequencies(), &[p]);
-            let product = (angles(at + 5).rotate(&q).unwrap() * angles(at).rotate(&k).unwrap()).unwrap();
+            let product =
+                (angles(at + 5).rotate(&q).unwrap() * angles(at).rotate(&k).unwrap()).unwrap();
             product.sum_all().unwrap().to_scalar::<f32>().unwrap()
         };
         assert!((score(0) - score(4_000_000)).abs() < 1e-5);

@@ -146,10 +146,17 @@ impl Rope {
                 match &self.scaling {
                     RopeScaling::None => freq,
                     RopeScaling::Linear { factor } => freq / factor,
-                    RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context } => {
+                    RopeScaling::Llama3 {
+                        factor,
+                        low_freq_factor,
+                        high_freq_factor,
+                        original_context,
+                    } => {
                         let wavelength = 2.0 * std::f64::consts::PI / freq;
                         let turns = original_context / wavelength;
-                        let keep = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
+                        let keep = ((turns - low_freq_factor)
+                            / (high_freq_factor - low_freq_factor))
+                            .clamp(0.0, 1.0);
                         freq * (keep + (1.0 - keep) / factor)
                     }
                     RopeScaling::Factors(factors) => freq / factors.get(k).copied().unwrap_or(1.0),

@@ -41,7 +41,9 @@ pub fn markdown(report: &Report) -> String {
 fn read(report: &Report) -> String {
     let Coverage { text, empty, needs_ocr, failed } = &report.source.coverage;
     let mut parts = vec![format!("{} pages; text on {}", report.source.n_pages, list(text))];
-    for (what, ranges) in [("empty", empty), ("no text layer, OCR needed", needs_ocr), ("could not be read", failed)] {
+    for (what, ranges) in
+        [("empty", empty), ("no text layer, OCR needed", needs_ocr), ("could not be read", failed)]
+    {
         if !ranges.is_empty() {
             parts.push(format!("{what}: {}", list(ranges)));
         }
@@ -71,7 +73,11 @@ fn pages((first, last): (u32, u32)) -> String {
 
 fn list(ranges: &[(u32, u32)]) -> String {
     let one = |&(a, b): &(u32, u32)| if a == b { a.to_string() } else { format!("{a}–{b}") };
-    if ranges.is_empty() { "no page".to_owned() } else { ranges.iter().map(one).collect::<Vec<_>>().join(", ") }
+    if ranges.is_empty() {
+        "no page".to_owned()
+    } else {
+        ranges.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn upper(text: &str) -> String {
@@ -87,7 +93,10 @@ fn plain(text: &str) -> String {
             out.push(' ');
         }
         for c in word.chars() {
-            if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '!' | '&' | '~' | '$') {
+            if matches!(
+                c,
+                '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '!' | '&' | '~' | '$'
+            ) {
                 out.push('\\');
             }
             out.push(c);

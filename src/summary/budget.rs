@@ -57,7 +57,8 @@ impl Budget {
             return Err(SummaryError::BeyondContext { n_sink, n_window, context });
         }
         let layout = Layout::new(n_sink, n_window, n_chunk)?;
-        let n_text = NonZeroUsize::new(n_chunk.min(n_window - n_around)).unwrap_or(NonZeroUsize::MIN);
+        let n_text =
+            NonZeroUsize::new(n_chunk.min(n_window - n_around)).unwrap_or(NonZeroUsize::MIN);
         // Two tokens a word leave room for names and numbers.
         let n_final = (2 * options.n_words).clamp(32, (n_sink + n_window) / 2);
         Ok(Self { layout, n_text, n_reply, n_rolling, n_final })

@@ -59,7 +59,8 @@ impl<'a> Index<'a> {
 
     /// The lines as statements, each with the sentences of these chunks that it rests on.
     pub fn statements(&self, lines: &[String], scope: &Range<usize>) -> Vec<Statement> {
-        let cite = |line: &String| Statement { text: line.clone(), citations: self.cite(line, scope) };
+        let cite =
+            |line: &String| Statement { text: line.clone(), citations: self.cite(line, scope) };
         lines.iter().map(cite).collect()
     }
 
@@ -92,7 +93,12 @@ impl<'a> Index<'a> {
             let range = self.chunks[scope.start].range.start..self.chunks[scope.end - 1].range.end;
             let chars = self.document.char_range(range.clone());
             let pages = self.document.pages_of(range);
-            citations.push(Citation { pages, chars: (chars.start, chars.end), quote: None, score: 0.0 });
+            citations.push(Citation {
+                pages,
+                chars: (chars.start, chars.end),
+                quote: None,
+                score: 0.0,
+            });
         }
         citations
     }
@@ -105,8 +111,11 @@ impl<'a> Index<'a> {
         wanted.sort_unstable();
         for chunk in scope.clone() {
             for (sentence, words) in self.sentences[chunk].iter().enumerate() {
-                let gain: f64 =
-                    wanted.iter().filter(|id| words.contains(id)).map(|&id| self.weights[id as usize]).sum();
+                let gain: f64 = wanted
+                    .iter()
+                    .filter(|id| words.contains(id))
+                    .map(|&id| self.weights[id as usize])
+                    .sum();
                 if gain > best.map_or(0.0, |(g, ..)| g) {
                     best = Some((gain, chunk, sentence));
                 }

@@ -41,14 +41,22 @@ pub fn finish(
     let lines: Vec<String> = groups.into_iter().flat_map(|g| g.lines).collect();
     if lines.is_empty() {
         writer.warn("no_summary", None, "the model wrote nothing usable on any chunk".to_owned());
-        return Ok(Summary { text: String::new(), statements: Vec::new(), finish_reason: FinishReason::Stop });
+        return Ok(Summary {
+            text: String::new(),
+            statements: Vec::new(),
+            finish_reason: FinishReason::Stop,
+        });
     }
     let ask = writer.ask;
     let prompt = writer.options.prompts.finish(writer.reader.chat, &lines, &[], ask)?;
     let n_final = writer.budget.n_final;
     let mut written = writer.ask_afresh(&prompt, n_final, &mut || observe(Event::TokenWritten))?;
     if written.lines.is_empty() {
-        writer.warn("no_final", None, "the model wrote no final summary; the merged notes stand for it".to_owned());
+        writer.warn(
+            "no_final",
+            None,
+            "the model wrote no final summary; the merged notes stand for it".to_owned(),
+        );
         written.lines = writer.within(&lines, n_final);
     }
     let statements = writer.index.statements(&written.lines, &all);
@@ -79,7 +87,11 @@ fn merge_level(
         let reply = writer.ask_afresh(&prompt, n_most, &mut || observe(Event::TokenWritten))?;
         let mut lines = writer.within(&reply.lines, n_most);
         if lines.is_empty() {
-            let message = format!("a merge of chunks {} to {} came back empty; its first notes stand for it", chunks.start, chunks.end - 1);
+            let message = format!(
+                "a merge of chunks {} to {} came back empty; its first notes stand for it",
+                chunks.start,
+                chunks.end - 1
+            );
             writer.warn("empty_merge", None, message);
             lines = writer.within(&flat, n_most);
         }

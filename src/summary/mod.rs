@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::model::{LanguageModel, ModelError};
 use crate::prompt::{self, Ask, ChatTemplate, Piece, PromptError, Prompts};
 use crate::report::{
-    Checks, ChunkRead, Coverage, FinishReason, Model, Params, Report, Rolling, SCHEMA, Source, Statement, Status,
+    Checks, Coverage, FinishReason, Model, Params, Report, SCHEMA, Source, Statement, Status,
     Summary, Timings, Tool, Usage, Warning,
 };
 use crate::stream::{Decoding, Finish, Stream};
@@ -91,7 +91,9 @@ pub enum SummaryError {
         n_needed: usize,
     },
     /// More is to be kept at once than the model was trained to see.
-    #[error("{n_sink} sinks and a window of {n_window} are more than the {context} tokens the model was trained for")]
+    #[error(
+        "{n_sink} sinks and a window of {n_window} are more than the {context} tokens the model was trained for"
+    )]
     BeyondContext {
         /// Pinned slots.
         n_sink: usize,
@@ -122,7 +124,9 @@ impl SummaryError {
             Self::WindowTooSmall { n_needed, .. } => {
                 Some(format!("ask for --window {n_needed} or more, or leave it out"))
             }
-            Self::BeyondContext { .. } => Some("ask for a smaller --window, --sinks or --chunk".to_owned()),
+            Self::BeyondContext { .. } => {
+                Some("ask for a smaller --window, --sinks or --chunk".to_owned())
+            }
             Self::Prompt(e) => e.hint().map(str::to_owned),
             Self::Token(e) => e.hint().map(str::to_owned),
             Self::Layout(_) | Self::Model(_) => None,
@@ -215,14 +219,24 @@ struct Lines {
 
 impl Writer<'_> {
     /// Asks in a stream of its own: what was read before is forgotten.
-    fn ask_afresh(&mut self, prompt: &[Piece], n_max: usize, seen: &mut dyn FnMut()) -> Result<Lines, SummaryError> {
+    fn ask_afresh(
+        &mut self,
+        prompt: &[Piece],
+        n_max: usize,
+        seen: &mut dyn FnMut(),
+    ) -> Result<Lines, SummaryError> {
         let ids = prompt::encode(prompt, self.reader.tokenizer)?;
         self.stream.start(ids.len())?;
         self.ask_here(&ids, n_max, seen)
     }
 
     /// Asks behind what the stream holds.
-    fn ask_here(&mut self, ids: &[u32], n_max: usize, seen: &mut dyn FnMut()) -> Result<Lines, SummaryError> {
+    fn ask_here(
+        &mut self,
+        ids: &[u32],
+        n_max: usize,
+        seen: &mut dyn FnMut(),
+    ) -> Result<Lines, SummaryError> {
         let (stops, decoding) = (self.reader.stops, &self.options.decoding);
         let reply = self.stream.generate(ids, n_max, stops, decoding, &mut |_| seen())?;
         let text = self.reader.tokenizer.decode(&reply.ids)?;
@@ -329,7 +343,10 @@ fn no_text(document: &Document) -> String {
     let n_pages = document.pages.len();
     let n_scanned = document.n_pages(PageStatus::NeedsOcr);
     if n_scanned > 0 {
-        format!("`{}` has {n_pages} pages but no text layer; {n_scanned} need OCR", document.source.uri)
+        format!(
+            "`{}` has {n_pages} pages but no text layer; {n_scanned} need OCR",
+            document.source.uri
+        )
     } else {
         format!("`{}` has {n_pages} pages but no text", document.source.uri)
     }

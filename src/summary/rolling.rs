@@ -29,14 +29,22 @@ pub fn read(
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Read, SummaryError> {
     let n = chunks.len();
-    let mut read =
-        Read { rolling: Vec::with_capacity(n), chunks: Vec::with_capacity(n), notes: Vec::new(), resident_bytes: Vec::new() };
+    let mut read = Read {
+        rolling: Vec::with_capacity(n),
+        chunks: Vec::with_capacity(n),
+        notes: Vec::new(),
+        resident_bytes: Vec::new(),
+    };
     let mut summary = String::new();
     for chunk in chunks {
         let last = chunk.seq + 1 == n;
         let text = &document.text[chunk.range.clone()];
         feed(writer, &summary, text, chunk.seq == 0)?;
-        observe(Event::ChunkFed { seq: chunk.seq, last_page: chunk.pages.1, n_tokens: chunk.n_tokens });
+        observe(Event::ChunkFed {
+            seq: chunk.seq,
+            last_page: chunk.pages.1,
+            n_tokens: chunk.n_tokens,
+        });
 
         if !last {
             writer.stream.save()?;
@@ -81,7 +89,12 @@ pub fn read(
 }
 
 /// Pins the instruction and the rolling summary, and streams the text behind them.
-fn feed(writer: &mut Writer<'_>, summary: &str, text: &str, first: bool) -> Result<(), SummaryError> {
+fn feed(
+    writer: &mut Writer<'_>,
+    summary: &str,
+    text: &str,
+    first: bool,
+) -> Result<(), SummaryError> {
     let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
     let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
     let (prefix, _) = prompt.encode(writer.reader.tokenizer)?;

@@ -180,7 +180,7 @@ fn byte_level(meta: &GgufTokenizer) -> Result<Parts, TokenError> {
             json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true }),
         )?),
         added: added_of(meta),
-        unknown: None, // every byte has a piece of its own
+        unknown: None, // bytes are never unknown, at most unspellable
         bos: meta.bos_id,
         eos: meta.eos_id,
         add_bos: meta.add_bos.unwrap_or(split.add_bos),
