@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn compare(dir: &Path) -> Result<bool, AnyError> {
+pub fn compare(dir: &Path) -> Result<bool, AnyError> {
     let folder = Folder::open(dir, DType::F32, &Device::Cpu)?;
     let family = folder.spec.family.clone();
     let decoder = Decoder::new(folder.spec.clone(), &folder, DType::F32, &Device::Cpu)?;

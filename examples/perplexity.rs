@@ -1,6 +1,6 @@
-//! Perplexity over a text, so that the effect of sinks and window can be seen.
+//! Perplexity over a document, so that the effect of sinks and window can be seen.
 //!
-//! `cargo run --release --example perplexity -- MODEL TEXT N_TOKENS N_LAST [SINKS WINDOW CHUNK]`
+//! `cargo run --release --example perplexity -- MODEL DOCUMENT N_TOKENS N_LAST [SINKS WINDOW CHUNK]`
 //! prints one line: setting, perplexity over the last `N_LAST` of the first `N_TOKENS` tokens and
 //! over all of them. Without a setting attention is dense.
 
@@ -8,6 +8,7 @@ use std::path::Path;
 
 use candle_core::{D, DType, Device, Tensor};
 use longsum::cache::Layout;
+use longsum::document;
 use longsum::load::Gguf;
 use longsum::model::{Decoder, LanguageModel};
 use longsum::stream::Stream;
@@ -18,7 +19,7 @@ type AnyError = Box<dyn std::error::Error>;
 fn main() -> Result<(), AnyError> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [model, text, n_tokens, n_last, rest @ ..] = &args[..] else {
-        return Err("usage: perplexity MODEL TEXT N_TOKENS N_LAST [SINKS WINDOW CHUNK]".into());
+        return Err("usage: perplexity MODEL DOCUMENT N_TOKENS N_LAST [SINKS WINDOW CHUNK]".into());
     };
     let (n_tokens, n_last): (usize, usize) = (n_tokens.parse()?, n_last.parse()?);
     let layout = match rest {
@@ -28,7 +29,7 @@ fn main() -> Result<(), AnyError> {
     let gguf = Gguf::open(Path::new(model), DType::F32, &Device::Cpu)?;
     let tokenizer = Tokenizer::from_gguf(&gguf.tokenizer())?;
     let decoder = Decoder::new(gguf.spec.clone(), &gguf, DType::F32, &Device::Cpu)?;
-    let mut ids = tokenizer.encode_text(&std::fs::read_to_string(text)?)?;
+    let mut ids = tokenizer.encode_text(&document::read(Path::new(text))?.text)?;
     ids.truncate(n_tokens);
     if ids.len() < n_tokens || n_last >= n_tokens {
         return Err(format!("the text has {} tokens, {n_tokens} were asked for", ids.len()).into());

@@ -1,5 +1,7 @@
 //! The `longsum` program: parse, run, exit.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 use std::process::ExitCode;

@@ -28,6 +28,21 @@ impl Default for Decoding {
     }
 }
 
+/// Where a reply ends, and what it must not say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits<'a> {
+    /// Most tokens of the reply.
+    pub n_max: usize,
+    /// Tokens that end it.
+    pub stops: &'a [u32],
+    /// What was said before: of it, as of the reply itself, no [`N_COPY`] tokens in a row are
+    /// written once more.
+    pub said: &'a [u32],
+}
+
+/// A passage of so many tokens is not written twice. Long enough for names and titles to return.
+pub const N_COPY: usize = 16;
+
 /// Why a reply ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
@@ -148,7 +163,7 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// Feeds `ask` and generates at most `n_max` tokens after it, ending early at one of `stops`.
+    /// Feeds `ask` and generates a reply.
     ///
     /// `seen` is called with every token as it comes.
     ///
@@ -157,8 +172,7 @@ impl<'a> Stream<'a> {
     pub fn generate(
         &mut self,
         ask: &[u32],
-        n_max: usize,
-        stops: &[u32],
+        limits: Limits<'_>,
         decoding: &Decoding,
         seen: &mut dyn FnMut(u32),
     ) -> Result<Reply, ModelError> {
@@ -172,13 +186,17 @@ impl<'a> Stream<'a> {
         let mut ids = Vec::new();
         let started = Instant::now();
         let finish = loop {
-            if ids.len() >= n_max {
+            if ids.len() >= limits.n_max {
                 break Finish::Length;
             }
             let row = logits.i(0)?;
-            let row = apply_repeat_penalty(&row, decoding.repeat_penalty, &ids)?;
+            let mut row = apply_repeat_penalty(&row, decoding.repeat_penalty, &ids)?;
+            let copies = copies(limits.said, &ids);
+            if !copies.is_empty() {
+                row = without(&row, &copies)?;
+            }
             let id = processor.sample(&row)?;
-            if stops.contains(&id) {
+            if limits.stops.contains(&id) {
                 break Finish::Stop;
             }
             ids.push(id);
@@ -230,6 +248,22 @@ impl<'a> Stream<'a> {
     }
 }
 
+/// Tokens that would complete a passage of [`N_COPY`] tokens which was said before.
+fn copies(said: &[u32], ids: &[u32]) -> Vec<u32> {
+    let Some(tail) = ids.len().checked_sub(N_COPY - 1).map(|at| &ids[at..]) else { return Vec::new() };
+    let completes = |passage: &[u32]| passage.strip_prefix(tail).and_then(|rest| rest.first().copied());
+    said.windows(N_COPY).chain(ids.windows(N_COPY)).filter_map(completes).collect()
+}
+
+/// The logits with some tokens made impossible.
+fn without(logits: &Tensor, ids: &[u32]) -> Result<Tensor, candle_core::Error> {
+    let mut row: Vec<f32> = logits.to_vec1()?;
+    for &id in ids {
+        row[id as usize] = f32::NEG_INFINITY;
+    }
+    Tensor::new(row, logits.device())
+}
+
 fn nothing_fed() -> ModelError {
     candle_core::Error::Msg("a reply needs at least one token before it".to_owned()).into()
 }
@@ -252,6 +286,16 @@ fn circle(ids: &[u32]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_passage_said_before_is_not_completed() {
+        let said: Vec<u32> = (100..140).collect();
+        let ids: Vec<u32> = (110..110 + N_COPY as u32 - 1).collect();
+        assert_eq!(copies(&said, &ids), [110 + N_COPY as u32 - 1]);
+        assert!(copies(&said, &ids[1..]).is_empty());
+        let twice: Vec<u32> = (0..20).chain(0..N_COPY as u32 - 1).collect();
+        assert_eq!(copies(&[], &twice), [N_COPY as u32 - 1]);
+    }
 
     #[test]
     fn a_reply_that_turns_in_circles_is_cut_after_the_first_round() {

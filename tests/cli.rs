@@ -152,7 +152,7 @@ fn bad_input_is_named_and_nothing_is_written() {
     fs::write(path("empty.pdf"), "").unwrap();
     fs::create_dir(path("hollow")).unwrap();
     let pdf = fs::read(sample("minutes.pdf")).unwrap();
-    fs::write(path("cut.pdf"), &pdf[..200]).unwrap();
+    fs::write(path("cut.pdf"), &pdf[..60]).unwrap();
     fs::write(path("noise.txt"), [0u8; 4096]).unwrap();
     let out = path("out.json");
 
@@ -169,6 +169,25 @@ fn bad_input_is_named_and_nothing_is_written() {
     }
     let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 4, "something was left over: {names:?}");
+}
+
+#[test]
+fn a_pdf_cut_off_in_the_middle_tells_the_pages_that_were_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cut.pdf");
+    let pdf = fs::read(sample("minutes.pdf")).unwrap();
+    fs::write(&path, &pdf[..pdf.len() / 2]).unwrap();
+    let output = run(&[path.to_str().unwrap()]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_ne!(report["status"], "complete");
+    assert!(report["warnings"].as_array().unwrap().iter().any(|w| w["code"] == "damaged_file"));
+    let coverage = report["source"]["coverage"].as_object().unwrap();
+    let n_pages: u64 = coverage
+        .values()
+        .flat_map(|ranges| ranges.as_array().unwrap())
+        .map(|r| r[1].as_u64().unwrap() - r[0].as_u64().unwrap() + 1)
+        .sum();
+    assert_eq!(n_pages, 3);
 }
 
 #[test]

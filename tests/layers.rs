@@ -41,7 +41,7 @@ const BANS: [(&str, &[&str]); 17] = [
     // The program: only what the library shows.
     ("cli", &["crate::"]),
     ("main", &["longsum::", "candle"]),
-    ("lib", &["fn "]),
+    ("lib", &["fn main"]),
 ];
 
 const TENSORS: &[&str] = &[

@@ -7,13 +7,17 @@ use candle_core::{DType, Device, Tensor};
 use longsum::cache::{CacheError, KvCache, Layout};
 use longsum::load::Folder;
 use longsum::model::{Decoder, LanguageModel, ModelError, Want};
-use longsum::stream::{Decoding, Finish, Stream};
+use longsum::stream::{Decoding, Finish, Limits, Stream};
 use proptest::prelude::*;
 
 fn decoder(family: &str) -> Decoder {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(family);
     let folder = Folder::open(&dir, DType::F32, &Device::Cpu).unwrap();
     Decoder::new(folder.spec.clone(), &folder, DType::F32, &Device::Cpu).unwrap()
+}
+
+fn limits(n_max: usize, stops: &[u32]) -> Limits<'_> {
+    Limits { n_max, stops, said: &[] }
 }
 
 /// 96 tokens, the same in every run.
@@ -73,7 +77,7 @@ fn a_fork_leaves_no_trace() {
         forked.score(part, |t| rows[1].push(t)).unwrap();
         forked.save().unwrap();
         let reply =
-            forked.generate(&[1, 2, 3], 30, &[], &Decoding::default(), &mut |_| {}).unwrap();
+            forked.generate(&[1, 2, 3], limits(30, &[]), &Decoding::default(), &mut |_| {}).unwrap();
         assert!(!reply.ids.is_empty());
         forked.begin(&[7, 8, 9]).unwrap();
         forked.restore().unwrap();
@@ -143,13 +147,13 @@ fn the_same_seed_draws_the_same_reply() {
     let draw = |seed| {
         let mut stream = Stream::new(&decoder, Layout::new(4, 24, 8).unwrap()).unwrap();
         let decoding = Decoding { temperature: 1.0, seed, ..Decoding::default() };
-        stream.generate(&ids(10), 40, &[], &decoding, &mut |_| {}).unwrap()
+        stream.generate(&ids(10), limits(40, &[]), &decoding, &mut |_| {}).unwrap()
     };
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));
     let stops: Vec<u32> = (0..96).collect();
     let mut stream = Stream::new(&decoder, Layout::new(4, 24, 8).unwrap()).unwrap();
-    let reply = stream.generate(&ids(10), 40, &stops, &Decoding::default(), &mut |_| {}).unwrap();
+    let reply = stream.generate(&ids(10), limits(40, &stops), &Decoding::default(), &mut |_| {}).unwrap();
     assert_eq!((reply.ids.len(), reply.finish), (0, Finish::Stop));
 }
 

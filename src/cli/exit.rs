@@ -108,7 +108,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
                 .to_owned(),
         ),
         Failure::Document { .. } => {
-            Some("the report says which pages; run OCR on them first".to_owned())
+            Some("`source.coverage` in the report says what became of every page".to_owned())
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
 fn run(job: &Job) -> Result<Exit> {
     let inputs = batch::inputs(&job.inputs)?;
     let options = options(job)?;
-    let output = Output::new(job.output.as_deref(), inputs.len(), &job.inputs, job.format)?;
+    let output = Output::new(job.output.as_deref(), &inputs, &job.inputs, job.format)?;
     let progress = Progress::new(job.quiet);
     let model_id = job.model.as_deref().ok_or(Failure::NoModel)?;
     let (path, revision) = find_model(model_id, &progress)?;

@@ -1,5 +1,6 @@
 //! Where reports go. A file appears whole or not at all.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -93,31 +94,46 @@ pub enum Output {
 impl Output {
     /// Decides before the long work whether its result can be written.
     ///
-    /// `-o` names a folder if it is one, ends like one, or there is a folder among the inputs.
+    /// `-o` names a folder if it is one, ends like one, or there is a folder among the arguments.
     pub fn new(
         path: Option<&Path>,
-        n_documents: usize,
-        inputs: &[PathBuf],
+        inputs: &[Input],
+        arguments: &[PathBuf],
         format: Format,
     ) -> Result<Self> {
-        let several = n_documents > 1 || inputs.iter().any(|i| i.is_dir());
+        let n = inputs.len();
+        let several = n > 1 || arguments.iter().any(|argument| argument.is_dir());
         let Some(path) = path else {
-            if n_documents > 1 {
-                return Err(WriteError::Several { n: n_documents }.into());
-            }
-            return Ok(Self::Stdout);
+            return if n > 1 { Err(WriteError::Several { n }.into()) } else { Ok(Self::Stdout) };
         };
-        let named_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if several && path.is_file() {
-            return Err(WriteError::NotAFolder { path: path.to_owned(), n: n_documents }.into());
+            return Err(WriteError::NotAFolder { path: path.to_owned(), n }.into());
         }
-        if several || named_folder || path.is_dir() {
+        if several || path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir() {
             fs::create_dir_all(path).map_err(|e| failed(path, e))?;
             temporary(path)?;
-            return Ok(Self::Folder(path.to_owned(), format.extension()));
+            let output = Self::Folder(path.to_owned(), format.extension());
+            let mut taken = HashSet::new();
+            for path in inputs.iter().filter_map(|input| output.file_of(input)) {
+                if !taken.insert(path.clone()) {
+                    return Err(WriteError::Twice { path }.into());
+                }
+            }
+            return Ok(output);
         }
         temporary(parent(path))?;
         Ok(Self::File(path.to_owned()))
+    }
+
+    /// The file that the report on this document goes to.
+    fn file_of(&self, input: &Input) -> Option<PathBuf> {
+        match self {
+            Self::Stdout => None,
+            Self::File(path) => Some(path.clone()),
+            Self::Folder(dir, extension) => {
+                Some(dir.join(input.relative()).with_added_extension(extension))
+            }
+        }
     }
 
     /// Writes a report, whole or not at all.
@@ -125,16 +141,10 @@ impl Output {
     /// Where a file cannot be written the report goes to standard output, so that the work is not
     /// lost; it is an error all the same.
     pub fn write(&self, input: &Input, report: &[u8]) -> Result<()> {
-        let written = match self {
-            Self::Stdout => return to_stdout(report),
-            Self::File(path) => whole(path, report),
-            Self::Folder(dir, extension) => {
-                let path = dir.join(input.relative()).with_added_extension(extension);
-                fs::create_dir_all(parent(&path))
-                    .map_err(|e| failed(&path, e).into())
-                    .and_then(|()| whole(&path, report))
-            }
-        };
+        let Some(path) = self.file_of(input) else { return to_stdout(report) };
+        let written = fs::create_dir_all(parent(&path))
+            .map_err(|e| failed(&path, e).into())
+            .and_then(|()| whole(&path, report));
         if let Err(error) = &written {
             say(&format!("warning: {error}; the report follows on standard output"));
             to_stdout(report)?;

@@ -64,7 +64,7 @@ impl Weights for Folder {
             Part::Embedding => None,
             _ => self.tensor(&place, "bias")?.map(|b| b.to_dtype(self.dtype)).transpose()?,
         };
-        Ok(Some(Linear::dense(weight.to_dtype(self.dtype)?).with_bias(bias)))
+        Ok(Some(Linear::plain(&weight, self.dtype)?.with_bias(bias)))
     }
 
     fn norm(

@@ -127,7 +127,7 @@ impl Weights for Gguf {
                 Linear::packed(packed.map_err(candle_core::Error::wrap)?)
             }
             _ if matches!(info.ggml_dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16) => {
-                Linear::dense(dense(info, bytes, &self.device)?.to_dtype(self.dtype)?)
+                Linear::plain(&dense(info, bytes, &self.device)?, self.dtype)?
             }
             _ => Linear::quantized(QMatMul::from_qtensor(quantized(info, bytes, &self.device)?)?),
         };

@@ -21,6 +21,18 @@ pub enum ModelError {
         /// In which layer (0 for parts outside the layers).
         layer: usize,
     },
+    /// A tensor has another shape than the model's description needs.
+    #[error("the tensor for {part:?} of layer {layer} has the shape {found:?}, not {expected:?}")]
+    Shape {
+        /// Which part.
+        part: Part,
+        /// In which layer (0 for parts outside the layers).
+        layer: usize,
+        /// The shape it has.
+        found: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
     /// A token that the vocabulary does not have.
     #[error("token id {id} lies outside the vocabulary of {n_vocab} tokens")]
     UnknownToken {
@@ -162,12 +174,18 @@ impl Decoder {
         dtype: DType,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let matrix =
-            |part, layer| weights.matrix(part, layer)?.ok_or(ModelError::Missing { part, layer });
+        let matrix = |part, layer| {
+            let linear = weights.matrix(part, layer)?.ok_or(ModelError::Missing { part, layer })?;
+            let (n_rows, n_cols) = linear.shape()?;
+            check_shape(&spec, part, layer, &[n_rows, n_cols])?;
+            Ok::<_, ModelError>(linear)
+        };
         let try_norm = |part, layer| -> Result<Option<NormLayer>, ModelError> {
-            let found = weights.norm(part, layer)?;
-            Ok(found
-                .map(|(weight, bias)| NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias)))
+            let Some((weight, bias)) = weights.norm(part, layer)? else { return Ok(None) };
+            for tensor in [Some(&weight), bias.as_ref()].into_iter().flatten() {
+                check_shape(&spec, part, layer, tensor.dims())?;
+            }
+            Ok(Some(NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias)))
         };
         let norm = |part, layer| try_norm(part, layer)?.ok_or(ModelError::Missing { part, layer });
         let layers = (0..spec.n_layers)
@@ -257,6 +275,27 @@ impl Decoder {
             (Mlp::Gated(act) | Mlp::Plain(act), _) => act.forward(&layer.up.forward(x)?)?,
         };
         Ok(layer.down.forward(&inner)?)
+    }
+}
+
+/// The kernels trust the shapes of the weights; they are checked here, once.
+fn check_shape(spec: &Spec, part: Part, layer: usize, found: &[usize]) -> Result<(), ModelError> {
+    let (c, f, v) = (spec.n_embd, spec.n_ff, spec.n_vocab);
+    let (queries, keys) = (spec.n_heads * spec.head_dim, spec.n_kv_heads * spec.head_dim);
+    let expected = match part {
+        Part::Embedding | Part::Head => vec![v, c],
+        Part::Query => vec![queries, c],
+        Part::Key | Part::Value => vec![keys, c],
+        Part::Output => vec![c, queries],
+        Part::Gate | Part::Up => vec![f, c],
+        Part::Down => vec![c, f],
+        Part::AttentionNorm | Part::MlpNorm | Part::FinalNorm => vec![c],
+        Part::QueryNorm | Part::KeyNorm => vec![spec.head_dim],
+    };
+    if found == expected {
+        Ok(())
+    } else {
+        Err(ModelError::Shape { part, layer, found: found.to_vec(), expected })
     }
 }
 

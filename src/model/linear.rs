@@ -7,7 +7,7 @@ use candle_core::quantized::QMatMul;
 use candle_core::{DType, Device, Module, Result, Tensor};
 
 use super::ops::on_cpu;
-use super::packed::{self, Activations, PackedMatrix};
+use super::packed::{self, Activations, DenseMatrix, PackedMatrix};
 
 /// `y = x Wᵀ + b`.
 #[derive(Clone)]
@@ -19,8 +19,10 @@ pub struct Linear {
 
 #[derive(Clone)]
 enum Weight {
-    /// `[out, in]`.
-    Dense(Tensor),
+    /// `[out, in]`, multiplied by candle: other devices, other number types.
+    Tensor(Tensor),
+    /// f32 or bf16 numbers on the CPU.
+    Dense(Arc<DenseMatrix>),
     /// Quantized blocks, multiplied by candle: other devices, rare formats.
     Quantized(QMatMul),
     /// Quantized blocks on the CPU, multiplied as integers.
@@ -33,10 +35,27 @@ thread_local! {
 }
 
 impl Linear {
-    /// From plain numbers, `[out, in]`.
-    #[must_use]
-    pub fn dense(weight: Tensor) -> Self {
-        Self { weight: Weight::Dense(weight), bias: None }
+    /// From plain numbers, `[out, in]`, for activations in `dtype`.
+    ///
+    /// On the CPU bf16 numbers stay as they are: half the bytes, and a product reads them all.
+    ///
+    /// # Errors
+    /// If the device fails, or the weight is no matrix.
+    pub fn plain(weight: &Tensor, dtype: DType) -> Result<Self> {
+        let (n_rows, n_cols) = weight.dims2()?;
+        let weight = match (weight.device(), dtype, weight.dtype()) {
+            (Device::Cpu, DType::F32, DType::BF16) => {
+                let bits: Vec<u16> =
+                    weight.flatten_all()?.to_vec1::<half::bf16>()?.into_iter().map(half::bf16::to_bits).collect();
+                Weight::Dense(Arc::new(DenseMatrix::pack_bf16(&bits, n_rows, n_cols)))
+            }
+            (Device::Cpu, DType::F32, _) => {
+                let numbers: Vec<f32> = weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+                Weight::Dense(Arc::new(DenseMatrix::pack(&numbers, n_rows, n_cols)))
+            }
+            _ => Weight::Tensor(weight.to_dtype(dtype)?),
+        };
+        Ok(Self { weight, bias: None })
     }
 
     /// From quantized blocks in candle's hands, `[out, in]`.
@@ -57,6 +76,26 @@ impl Linear {
         Self { bias, ..self }
     }
 
+    /// Rows and columns, `(out, in)`.
+    ///
+    /// # Errors
+    /// If the tensor, or the bias, is not what a matrix has.
+    pub fn shape(&self) -> Result<(usize, usize)> {
+        let (n_rows, n_cols) = match &self.weight {
+            Weight::Tensor(w) => w.dims2()?,
+            Weight::Dense(w) => (w.n_rows(), w.n_cols()),
+            Weight::Packed(w) => (w.n_rows(), w.n_cols()),
+            Weight::Quantized(QMatMul::QTensor(w)) => w.shape().dims2()?,
+            Weight::Quantized(QMatMul::Tensor(w) | QMatMul::TensorF16(w)) => w.dims2()?,
+        };
+        if let Some(bias) = &self.bias
+            && bias.dims() != [n_rows]
+        {
+            candle_core::bail!("a bias of shape {:?} for {n_rows} rows", bias.dims());
+        }
+        Ok((n_rows, n_cols))
+    }
+
     /// `[T, in]` to `[T, out]`.
     ///
     /// # Errors
@@ -71,12 +110,12 @@ impl Linear {
     /// # Errors
     /// If the widths do not match or the device fails.
     pub fn forward_many<const N: usize>(layers: [&Self; N], x: &Tensor) -> Result<[Tensor; N]> {
-        let packed = layers.map(|l| match &l.weight {
-            Weight::Packed(w) => Some(&**w),
-            Weight::Dense(_) | Weight::Quantized(_) => None,
-        });
-        let outs: Vec<Tensor> = if packed.iter().all(Option::is_some) {
-            multiply_packed(&packed.into_iter().flatten().collect::<Vec<_>>(), x)?
+        let packed: Vec<&PackedMatrix> = layers.iter().filter_map(|l| l.as_packed()).collect();
+        let dense: Vec<&DenseMatrix> = layers.iter().filter_map(|l| l.as_dense()).collect();
+        let outs: Vec<Tensor> = if packed.len() == N {
+            multiply_packed(&packed, x)?
+        } else if dense.len() == N {
+            multiply_dense(&dense, x)?
         } else {
             layers.iter().map(|l| l.multiply(x)).collect::<Result<_>>()?
         };
@@ -91,10 +130,25 @@ impl Linear {
         outs.try_into().map_err(|_| candle_core::Error::Msg("as many outputs as matrices".into()))
     }
 
+    fn as_packed(&self) -> Option<&PackedMatrix> {
+        match &self.weight {
+            Weight::Packed(w) => Some(w),
+            _ => None,
+        }
+    }
+
+    fn as_dense(&self) -> Option<&DenseMatrix> {
+        match &self.weight {
+            Weight::Dense(w) => Some(w),
+            _ => None,
+        }
+    }
+
     fn multiply(&self, x: &Tensor) -> Result<Tensor> {
         match &self.weight {
-            Weight::Dense(w) => x.matmul(&w.t()?),
+            Weight::Tensor(w) => x.matmul(&w.t()?),
             Weight::Quantized(w) => w.forward(&x.to_dtype(DType::F32)?)?.to_dtype(x.dtype()),
+            Weight::Dense(w) => Ok(multiply_dense(&[w], x)?.swap_remove(0)),
             Weight::Packed(w) => Ok(multiply_packed(&[w], x)?.swap_remove(0)),
         }
     }
@@ -105,40 +159,63 @@ impl Linear {
     /// If an id lies outside the vocabulary or the device fails.
     pub fn rows(&self, ids: &[u32], dtype: DType) -> Result<Tensor> {
         match &self.weight {
-            Weight::Dense(w) => w.embedding(&Tensor::new(ids, w.device())?)?.to_dtype(dtype),
+            Weight::Tensor(w) => w.embedding(&Tensor::new(ids, w.device())?)?.to_dtype(dtype),
             Weight::Quantized(w) => w.embedding(&Tensor::new(ids, &Device::Cpu)?)?.to_dtype(dtype),
+            Weight::Dense(w) => {
+                gather(ids, (w.n_rows(), w.n_cols()), |id, row| w.row_into(id, row))?.to_dtype(dtype)
+            }
             Weight::Packed(w) => {
-                let mut rows = vec![0f32; ids.len() * w.n_cols()];
-                for (&id, row) in ids.iter().zip(rows.chunks_exact_mut(w.n_cols())) {
-                    if id as usize >= w.n_rows() {
-                        candle_core::bail!(
-                            "token {id} has no row in an embedding of {}",
-                            w.n_rows()
-                        );
-                    }
-                    w.row_into(id as usize, row);
-                }
-                Tensor::from_vec(rows, (ids.len(), w.n_cols()), &Device::Cpu)?.to_dtype(dtype)
+                gather(ids, (w.n_rows(), w.n_cols()), |id, row| w.row_into(id, row))?.to_dtype(dtype)
             }
         }
     }
 }
 
+/// Rows `ids` of a matrix of this shape, `[T, in]`.
+fn gather(ids: &[u32], shape: (usize, usize), row_into: impl Fn(usize, &mut [f32])) -> Result<Tensor> {
+    let (n_rows, n_cols) = shape;
+    let mut rows = vec![0f32; ids.len() * n_cols];
+    for (&id, row) in ids.iter().zip(rows.chunks_exact_mut(n_cols)) {
+        if id as usize >= n_rows {
+            candle_core::bail!("token {id} has no row in an embedding of {n_rows}");
+        }
+        row_into(id as usize, row);
+    }
+    Tensor::from_vec(rows, (ids.len(), n_cols), &Device::Cpu)
+}
+
 /// Multiplies one input with several packed matrices: `[T, in]` to one `[T, out]` each.
 fn multiply_packed(matrices: &[&PackedMatrix], x: &Tensor) -> Result<Vec<Tensor>> {
+    let shapes: Vec<_> = matrices.iter().map(|w| (w.n_rows(), w.n_cols())).collect();
+    multiply(&shapes, x, |x, n_tokens, n_cols, outs| {
+        ACTIVATIONS.with_borrow_mut(|activations| {
+            activations.quantize(x, n_tokens, n_cols);
+            packed::matmul(matrices, activations, outs);
+        });
+    })
+}
+
+/// Multiplies one input with several dense matrices: `[T, in]` to one `[T, out]` each.
+fn multiply_dense(matrices: &[&DenseMatrix], x: &Tensor) -> Result<Vec<Tensor>> {
+    let shapes: Vec<_> = matrices.iter().map(|w| (w.n_rows(), w.n_cols())).collect();
+    multiply(&shapes, x, |x, _, _, outs| packed::dense_matmul(matrices, x, outs))
+}
+
+/// Checks the shapes, which the kernels trust, and makes room for the products.
+fn multiply(
+    shapes: &[(usize, usize)],
+    x: &Tensor,
+    kernel: impl FnOnce(&[f32], usize, usize, &mut [&mut [f32]]),
+) -> Result<Vec<Tensor>> {
     let (n_tokens, n_cols) = x.dims2()?;
-    if let Some(w) = matrices.iter().find(|w| w.n_cols() != n_cols) {
-        candle_core::bail!("a row of {n_cols} numbers for a matrix of {} columns", w.n_cols());
+    if let Some((_, wide)) = shapes.iter().find(|(_, wide)| *wide != n_cols) {
+        candle_core::bail!("a row of {n_cols} numbers for a matrix of {wide} columns");
     }
     let x = x.contiguous()?;
-    let Some(data) = on_cpu(&x)? else { candle_core::bail!("packed weights need f32 on the CPU") };
-    let mut outs: Vec<Vec<f32>> =
-        matrices.iter().map(|w| vec![0f32; n_tokens * w.n_rows()]).collect();
-    ACTIVATIONS.with_borrow_mut(|activations| {
-        activations.quantize(&data, n_tokens, n_cols);
-        let mut slices: Vec<&mut [f32]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
-        packed::matmul(matrices, activations, &mut slices);
-    });
-    let outs = outs.into_iter().zip(matrices);
-    outs.map(|(out, w)| Tensor::from_vec(out, (n_tokens, w.n_rows()), &Device::Cpu)).collect()
+    let Some(data) = on_cpu(&x)? else { candle_core::bail!("these weights need f32 on the CPU") };
+    let mut outs: Vec<Vec<f32>> = shapes.iter().map(|(n_rows, _)| vec![0f32; n_tokens * n_rows]).collect();
+    let mut slices: Vec<&mut [f32]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
+    kernel(&data, n_tokens, n_cols, &mut slices);
+    let outs = outs.into_iter().zip(shapes);
+    outs.map(|(out, (n_rows, _))| Tensor::from_vec(out, (n_tokens, *n_rows), &Device::Cpu)).collect()
 }

@@ -644,6 +644,7 @@ macro_rules! elementwise {
 }
 
 elementwise!(
+    #[cfg(test)]
     /// `out = e^x`: to 1.2e-7, 0 below -86.6 and for minus infinity.
     exp_slice,
     |l, x| l.exp(x)
@@ -744,43 +745,6 @@ fn sum(x: &[f32]) -> f32 {
         }
     }
     fold(&mut partial)
-}
-
-/// `y += a * x`.
-struct Axpy<'a> {
-    a: f32,
-    x: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Op for Axpy<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let len = self.y.len();
-        assert_eq!(self.x.len(), len, "slices differ in length");
-        let a = l.splat(self.a);
-        for i in (0..len).step_by(L::N) {
-            let n = L::N.min(len - i);
-            // SAFETY: `i + n <= len`, the length of both.
-            unsafe {
-                let (x, y) = (self.x.as_ptr().add(i), self.y.as_mut_ptr().add(i));
-                if n == L::N {
-                    l.store(y, l.mul_add(a, l.load(x), l.load(y)));
-                } else {
-                    l.store_first(y, n, l.mul_add(a, l.load_first(x, n), l.load_first(y, n)));
-                }
-            }
-        }
-    }
-}
-
-/// `y += a * x`.
-///
-/// # Panics
-/// If the slices differ in length.
-pub fn axpy(a: f32, x: &[f32], y: &mut [f32]) {
-    Isa::best().run(Axpy { a, x, y });
 }
 
 /// `out = (x - mean) * scale * weight`, plus the bias if there is one.
@@ -1000,11 +964,6 @@ mod tests {
         assert!(relative(ours[0], theirs) < 1e-6);
         if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
             assert!(ours.iter().all(|o| o.to_bits() == ours[0].to_bits()), "{ours:?}");
-        }
-        let mut z = y.clone();
-        axpy(0.5, &x, &mut z);
-        for i in 0..x.len() {
-            assert!((z[i] - (y[i] + 0.5 * x[i])).abs() < 1e-6);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::{Options, Reader, SummaryError};
 use crate::cache::Layout;
-use crate::prompt::Ask;
+use crate::prompt::{self, Ask};
 
 /// Tokens of text between two notes, where nothing else is asked for.
 const N_CHUNK: usize = 1024;
@@ -12,6 +12,10 @@ const N_CHUNK: usize = 1024;
 const N_REPLY: usize = 192;
 /// Fewer tokens of text than this at once are not worth a question.
 const N_LEAST_TEXT: usize = 32;
+/// Tokens in which a part of the final summary can say something.
+pub const N_LEAST_FINAL: usize = 48;
+/// Room for bullets, line ends and headings around notes.
+const N_LEAST_NOTES: usize = 64;
 
 /// The shape of the stream, and what goes into it.
 #[derive(Debug, Clone)]
@@ -24,8 +28,10 @@ pub struct Budget {
     pub n_reply: usize,
     /// Most tokens of the rolling summary.
     pub n_rolling: usize,
-    /// Most tokens of the final summary.
+    /// Most tokens of one part of the final summary.
     pub n_final: usize,
+    /// Tokens of the longest of the prompts that take notes, without the notes.
+    n_asking: usize,
 }
 
 impl Budget {
@@ -60,14 +66,28 @@ impl Budget {
         let n_text =
             NonZeroUsize::new(n_chunk.min(n_window - n_around)).unwrap_or(NonZeroUsize::MIN);
         // Two tokens a word leave room for names and numbers.
-        let n_final = (2 * options.n_words).clamp(32, (n_sink + n_window) / 2);
-        Ok(Self { layout, n_text, n_reply, n_rolling, n_final })
+        let n_final = (2 * options.n_words).clamp(N_LEAST_FINAL, ((n_sink + n_window) / 2).max(N_LEAST_FINAL));
+        let n_asking = asking(reader, options, ask)?;
+        let budget = Self { layout, n_text, n_reply, n_rolling, n_final, n_asking };
+        // Rolling takes the old summary and the notes in; merging takes no less.
+        let n_least = 2 * n_reply + N_LEAST_NOTES;
+        let n_lacking = n_least.saturating_sub(budget.room(n_reply).min(budget.room(n_final)));
+        if n_lacking > 0 {
+            return Err(SummaryError::WindowTooSmall {
+                n_window,
+                // Replies grow with the window, so ask for a little more than is lacking.
+                n_needed: n_window + 2 * n_lacking,
+            });
+        }
+        Ok(budget)
     }
 
-    /// Most tokens a prompt may have whose reply has at most `n_reply`: both are seen at once.
+    /// Tokens of notes that one prompt can take when its reply has at most `n_reply` tokens: all of
+    /// it is seen at once.
     #[must_use]
-    pub fn n_prompt(&self, n_reply: usize) -> usize {
-        (self.layout.n_sink() + self.layout.n_window()).saturating_sub(n_reply)
+    pub fn room(&self, n_reply: usize) -> usize {
+        let n_seen = self.layout.n_sink() + self.layout.n_window();
+        n_seen.saturating_sub(n_reply + self.n_asking)
     }
 
     /// Words that so many tokens hold, a little less than there is room for.
@@ -75,4 +95,20 @@ impl Budget {
     pub fn words(n_tokens: usize) -> usize {
         (n_tokens / 2).max(8)
     }
+}
+
+/// Tokens of the longest of the prompts that take notes, without the notes.
+fn asking(reader: &Reader<'_>, options: &Options, ask: Ask<'_>) -> Result<usize, SummaryError> {
+    let (prompts, chat) = (&options.prompts, reader.chat);
+    let note = ["-".to_owned()];
+    let asked = [
+        prompts.roll(chat, "-", &note, ask)?,
+        prompts.merge(chat, &[note.to_vec(), note.to_vec()], &[], ask)?,
+        prompts.finish(chat, &note, &[], ask)?,
+    ];
+    let mut n_most = 0;
+    for pieces in asked {
+        n_most = n_most.max(prompt::encode(&pieces, reader.tokenizer)?.len());
+    }
+    Ok(n_most)
 }

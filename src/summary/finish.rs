@@ -3,9 +3,10 @@
 //! Every prompt is counted before it is run, so no step can overflow at any length of document; and
 //! every merge at least halves what goes into it, so the tree ends.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::budget::Budget;
+use super::budget::{Budget, N_LEAST_FINAL};
 use super::{SummaryError, Writer};
 use crate::event::Event;
 use crate::prompt::Ask;
@@ -19,48 +20,62 @@ struct Group {
     lines: Vec<String>,
 }
 
+/// Words that one part of the final summary is written in, about.
+const N_PART_WORDS: usize = 70;
+
 /// Writes the final summary from the notes of every chunk.
+///
+/// It is written part by part, in the order of the document, each part from its own share of the
+/// notes: a model that dwells on the beginning of what it reads cannot drop the end.
 pub fn finish(
     writer: &mut Writer<'_>,
     notes: &[Vec<String>],
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Summary, SummaryError> {
-    let all = 0..notes.len();
     let mut groups: Vec<Group> = notes
         .iter()
         .enumerate()
         .filter(|(_, lines)| !lines.is_empty())
         .map(|(seq, lines)| Group { chunks: seq..seq + 1, lines: lines.clone() })
         .collect();
-    let n_room = room(writer, writer.budget.n_final)?;
+    let n_parts = (writer.ask.n_words / N_PART_WORDS).clamp(1, groups.len().max(1));
+    let n_room = writer.budget.room(writer.budget.n_final);
     let mut level = 0;
-    while total(writer, &groups) > n_room {
+    while pack(writer, groups.clone(), n_room, n_parts).len() > n_parts {
         groups = merge_level(writer, groups, level, observe)?;
         level += 1;
     }
-    let lines: Vec<String> = groups.into_iter().flat_map(|g| g.lines).collect();
-    if lines.is_empty() {
+    let parts = pack(writer, groups, n_room, n_parts);
+    let ask = Ask { n_words: writer.ask.n_words / parts.len().max(1), ..writer.ask };
+    let n_most = (2 * ask.n_words).clamp(N_LEAST_FINAL, writer.budget.n_final);
+    let mut summary =
+        Summary { text: String::new(), statements: Vec::new(), finish_reason: FinishReason::Stop };
+    for part in parts {
+        let chunks = span(&part);
+        let lines: Vec<String> = part.into_iter().flat_map(|g| g.lines).collect();
+        let prompt = writer.options.prompts.finish(writer.reader.chat, &lines, &[], ask)?;
+        let mut written =
+            writer.ask_afresh(&prompt, n_most, &mut || observe(Event::TokenWritten))?;
+        if written.lines.is_empty() {
+            let message = format!(
+                "the model wrote no final summary of chunks {} to {}; their notes stand for it",
+                chunks.start,
+                chunks.end - 1
+            );
+            writer.warn("no_final", None, message);
+            written.lines = writer.within(&lines, n_most);
+        }
+        summary.statements.extend(writer.index.statements(&written.lines, &chunks));
+        if written.finish != FinishReason::Stop {
+            summary.finish_reason = written.finish;
+        }
+    }
+    if summary.statements.is_empty() {
         writer.warn("no_summary", None, "the model wrote nothing usable on any chunk".to_owned());
-        return Ok(Summary {
-            text: String::new(),
-            statements: Vec::new(),
-            finish_reason: FinishReason::Stop,
-        });
     }
-    let ask = writer.ask;
-    let prompt = writer.options.prompts.finish(writer.reader.chat, &lines, &[], ask)?;
-    let n_final = writer.budget.n_final;
-    let mut written = writer.ask_afresh(&prompt, n_final, &mut || observe(Event::TokenWritten))?;
-    if written.lines.is_empty() {
-        writer.warn(
-            "no_final",
-            None,
-            "the model wrote no final summary; the merged notes stand for it".to_owned(),
-        );
-        written.lines = writer.within(&lines, n_final);
-    }
-    let statements = writer.index.statements(&written.lines, &all);
-    Ok(Summary { text: written.lines.join("\n"), statements, finish_reason: written.finish })
+    let texts: Vec<&str> = summary.statements.iter().map(|s| s.text.as_str()).collect();
+    summary.text = texts.join("\n");
+    Ok(summary)
 }
 
 /// Replaces every run of groups that fits one prompt by what the model makes of it.
@@ -70,13 +85,13 @@ fn merge_level(
     level: usize,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Vec<Group>, SummaryError> {
-    let n_room = room(writer, writer.budget.n_reply)?;
-    let parts = pack(writer, groups, n_room);
+    let n_room = writer.budget.room(writer.budget.n_reply);
+    let parts = pack(writer, groups, n_room, 1);
     let n_parts = parts.len();
     let mut merged = Vec::with_capacity(n_parts);
     for (done, part) in parts.into_iter().enumerate() {
         observe(Event::Merging { level, done, n_parts });
-        let chunks = part[0].chunks.start..part[part.len() - 1].chunks.end;
+        let chunks = span(&part);
         let lists: Vec<Vec<String>> = part.into_iter().map(|g| g.lines).collect();
         let flat: Vec<String> = lists.iter().flatten().cloned().collect();
         // At most half of what goes in may come out, or the tree would not end.
@@ -100,19 +115,6 @@ fn merge_level(
     Ok(merged)
 }
 
-/// Tokens of notes that one prompt can take when its reply has at most `n_reply` tokens.
-fn room(writer: &Writer<'_>, n_reply: usize) -> Result<usize, SummaryError> {
-    let lists = [vec!["-".to_owned()], vec!["-".to_owned()]];
-    let prompts = &writer.options.prompts;
-    let merge = prompts.merge(writer.reader.chat, &lists, &[], writer.ask)?;
-    let finish = prompts.finish(writer.reader.chat, &lists[0], &[], writer.ask)?;
-    let mut n_around = 0;
-    for prompt in [merge, finish] {
-        n_around = n_around.max(crate::prompt::encode(&prompt, writer.reader.tokenizer)?.len());
-    }
-    Ok(writer.budget.n_prompt(n_reply).saturating_sub(n_around))
-}
-
 /// What the lines of a group take in a prompt: their tokens, a bullet and a line end each, and the
 /// group's heading.
 fn cost(writer: &Writer<'_>, group: &Group) -> usize {
@@ -125,18 +127,33 @@ fn total(writer: &Writer<'_>, groups: &[Group]) -> usize {
     groups.iter().map(|g| cost(writer, g)).sum()
 }
 
-/// Cuts the groups into as few runs as fit `n_room` tokens each, of about the same size.
-fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize) -> Vec<Vec<Group>> {
-    let n_parts = total(writer, &groups).div_ceil(n_room.max(1)).max(1);
+/// The chunks that neighbouring groups come from.
+fn span(groups: &[Group]) -> Range<usize> {
+    let ends = groups.first().zip(groups.last());
+    ends.map_or(0..0, |(first, last)| first.chunks.start..last.chunks.end)
+}
+
+/// Cuts the groups into runs that fit `n_room` tokens each, of about the same size: as few as there
+/// can be, but at least `n_least` where there are so many groups.
+fn pack(
+    writer: &Writer<'_>,
+    groups: Vec<Group>,
+    n_room: usize,
+    n_least: usize,
+) -> Vec<Vec<Group>> {
+    let n_parts = total(writer, &groups).div_ceil(n_room.max(1)).max(n_least);
     let n_fair = total(writer, &groups).div_ceil(n_parts);
     let mut parts: Vec<Vec<Group>> = Vec::new();
     let mut n_used = 0;
-    for mut group in groups {
-        let mut n = cost(writer, &group);
-        if n > n_room {
-            // One group alone is too long: its first lines are what can be merged at all.
-            group.lines = writer.within(&group.lines, n_room.saturating_sub(16) / 2);
-            n = cost(writer, &group);
+    let mut rest = VecDeque::from(groups);
+    while let Some(mut group) = rest.pop_front() {
+        let n = cost(writer, &group);
+        if n > n_room && group.lines.len() > 1 {
+            // Two prompts take what one cannot.
+            let lines = group.lines.split_off(group.lines.len() / 2);
+            rest.push_front(Group { chunks: group.chunks.clone(), lines });
+            rest.push_front(group);
+            continue;
         }
         match parts.last_mut() {
             Some(part) if n_used + n <= n_room && n_used < n_fair => {

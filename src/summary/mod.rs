@@ -2,7 +2,7 @@
 //!
 //! This is where the two sides meet: text (documents, chunks, prompts) and tensors (a stream over a
 //! language model). [`rolling`] reads, [`finish`] merges, [`budget`] counts tokens before any call,
-//! [`cite`] finds the sentences that a statement rests on.
+//! [`statements`] cuts replies into statements, [`cite`] finds the sentences that one rests on.
 //!
 //! Invariant: the final summary is made from the notes of every chunk, never from what the cache
 //! still holds at the end; and no prompt is longer than the stream can see at once.
@@ -11,6 +11,7 @@ mod budget;
 mod cite;
 mod finish;
 mod rolling;
+mod statements;
 
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ use crate::report::{
     Checks, Coverage, FinishReason, Model, Params, Report, SCHEMA, Source, Statement, Status,
     Summary, Timings, Tool, Usage, Warning,
 };
-use crate::stream::{Decoding, Finish, Stream};
+use crate::stream::{Decoding, Finish, Limits, Stream};
 use crate::token::{TokenError, Tokenizer};
 
 use budget::Budget;
@@ -227,20 +228,24 @@ impl Writer<'_> {
     ) -> Result<Lines, SummaryError> {
         let ids = prompt::encode(prompt, self.reader.tokenizer)?;
         self.stream.start(ids.len())?;
-        self.ask_here(&ids, n_max, seen)
+        self.ask_here(&ids, prompt, n_max, "", seen)
     }
 
-    /// Asks behind what the stream holds.
+    /// Asks behind what the stream holds. `prompt` is what is asked, in words; nothing long of it
+    /// or of `said` comes back in the reply.
     fn ask_here(
         &mut self,
         ids: &[u32],
+        prompt: &[Piece],
         n_max: usize,
+        said: &str,
         seen: &mut dyn FnMut(),
     ) -> Result<Lines, SummaryError> {
-        let (stops, decoding) = (self.reader.stops, &self.options.decoding);
-        let reply = self.stream.generate(ids, n_max, stops, decoding, &mut |_| seen())?;
+        let said = self.reader.tokenizer.encode_text(said)?;
+        let limits = Limits { n_max, stops: self.reader.stops, said: &said };
+        let reply = self.stream.generate(ids, limits, &self.options.decoding, &mut |_| seen())?;
         let text = self.reader.tokenizer.decode(&reply.ids)?;
-        let mut lines = prompt::lines(&text);
+        let mut lines = statements::split(&text, prompt);
         if reply.finish == Finish::Length && lines.len() > 1 {
             lines.pop(); // cut off in the middle
         }
@@ -340,16 +345,17 @@ fn blank(reader: &Reader<'_>, document: &Document, options: &Options, budget: &B
 }
 
 fn no_text(document: &Document) -> String {
-    let n_pages = document.pages.len();
-    let n_scanned = document.n_pages(PageStatus::NeedsOcr);
-    if n_scanned > 0 {
-        format!(
-            "`{}` has {n_pages} pages but no text layer; {n_scanned} need OCR",
-            document.source.uri
-        )
-    } else {
-        format!("`{}` has {n_pages} pages but no text", document.source.uri)
-    }
+    let (uri, n_pages) = (&document.source.uri, document.pages.len());
+    let n = |status| document.n_pages(status);
+    let said = match (n(PageStatus::Failed), n(PageStatus::NeedsOcr)) {
+        (0, 0) => "no text".to_owned(),
+        (0, n_scanned) => format!("no text layer: {n_scanned} need OCR"),
+        (n_failed, 0) => format!("no text: {n_failed} could not be read"),
+        (n_failed, n_scanned) => {
+            format!("no text: {n_failed} could not be read, {n_scanned} need OCR")
+        }
+    };
+    format!("`{uri}` has {n_pages} pages but {said}")
 }
 
 fn checks(document: &Document, summary: &Summary) -> Checks {

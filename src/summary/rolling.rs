@@ -1,7 +1,9 @@
 //! Reads a document chunk by chunk: notes on each, and the rolling summary carried on.
 
+use std::collections::HashSet;
+
 use super::budget::Budget;
-use super::{SummaryError, Writer};
+use super::{SummaryError, Writer, statements};
 use crate::chunk::Chunk;
 use crate::document::Document;
 use crate::event::Event;
@@ -36,6 +38,7 @@ pub fn read(
         resident_bytes: Vec::new(),
     };
     let mut summary = String::new();
+    let mut noted = HashSet::new();
     for chunk in chunks {
         let last = chunk.seq + 1 == n;
         let text = &document.text[chunk.range.clone()];
@@ -53,7 +56,10 @@ pub fn read(
         let prompt = writer.options.prompts.notes(writer.reader.chat, &summary, ask)?;
         let (_, question) = prompt.encode(writer.reader.tokenizer)?;
         let mut seen = || observe(Event::TokenWritten);
-        let notes = writer.ask_here(&question, writer.budget.n_reply, &mut seen)?;
+        let n_reply = writer.budget.n_reply;
+        let mut notes = writer.ask_here(&question, &prompt.suffix, n_reply, &summary, &mut seen)?;
+        notes.lines.retain(|line| !statements::is_among(line, &noted));
+        noted.extend(notes.lines.iter().map(|line| statements::words(line)));
         if notes.lines.is_empty() {
             let message = format!("the model wrote nothing usable on chunk {}", chunk.seq);
             writer.warn("no_notes", Some(chunk.pages.0), message);

@@ -389,9 +389,9 @@ fn shapes_that_do_not_fit_are_errors() {
 #[test]
 fn no_rows_are_no_work() {
     let mat = PackedMatrix::pack(BlockFormat::Q4_0, &[], 0, 32).unwrap();
-    assert_eq!(product(Isa::best(), &Team::new(2), &mat, &[1.0; 64]), []);
+    assert!(product(Isa::best(), &Team::new(2), &mat, &[1.0; 64]).is_empty());
     let mat = PackedMatrix::pack(BlockFormat::Q4_0, &[0; 18], 1, 32).unwrap();
-    assert_eq!(product(Isa::best(), &Team::new(2), &mat, &[]), []);
+    assert!(product(Isa::best(), &Team::new(2), &mat, &[]).is_empty());
 }
 
 #[test]
