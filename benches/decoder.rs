@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let loaded = Loaded::open(Path::new(model), &Device::Cpu)?;
     let decoder = &loaded.decoder;
     let n_vocab = u32::try_from(decoder.spec().n_vocab)?;
-    let ids: Vec<u32> = (0..2 * N_PROMPT as u32).map(|i| (i * 7919 + i * i * 31 + 100) % n_vocab).collect();
+    let ids: Vec<u32> =
+        (0..2 * N_PROMPT as u32).map(|i| (i * 7919 + i * i * 31 + 100) % n_vocab).collect();
     let mut cache = decoder.new_cache(Layout::new(4, 2044, N_PROMPT)?)?;
     let (mut prefill, mut decode) = (Vec::new(), Vec::new());
     for _ in 0..n_times {

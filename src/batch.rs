@@ -9,7 +9,7 @@ use crate::load::Loaded;
 use crate::report::Model;
 
 /// Extensions of the files that a folder is searched for.
-pub const EXTENSIONS: [&str; 5] = ["pdf", "md", "markdown", "txt", "text"];
+pub const EXTENSIONS: [&str; 7] = ["pdf", "md", "markdown", "mdown", "mkd", "txt", "text"];
 
 /// A document to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,11 +120,14 @@ impl Input {
     }
 }
 
-/// The documents that these paths mean, folders searched through and sorted by name.
+/// The documents that these paths mean, folders searched through and sorted by name. The folder
+/// `output` is not searched, so reports of an earlier run are not taken for documents.
 ///
 /// # Errors
 /// [`InputError`] for a path that does not exist and a folder without documents.
-pub fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, InputError> {
+pub fn inputs(paths: &[PathBuf], output: Option<&Path>) -> Result<Vec<Input>, InputError> {
+    let skip = output.and_then(|path| path.canonicalize().ok());
+    let skip = skip.as_deref();
     let mut inputs = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -138,7 +141,7 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, InputError> {
             continue;
         }
         let mut found = Vec::new();
-        walk(path, &mut found).map_err(|source| InputError::Path { path: path.clone(), source })?;
+        walk(path, skip, &mut found)?;
         if found.is_empty() {
             return Err(InputError::NoDocuments { path: path.clone() });
         }
@@ -151,19 +154,18 @@ pub fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, InputError> {
 }
 
 /// Files with a known extension below a folder; hidden ones and links are passed over.
-fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
+fn walk(dir: &Path, skip: Option<&Path>, found: &mut Vec<PathBuf>) -> Result<(), InputError> {
+    let failed = |source| InputError::Path { path: dir.to_owned(), source };
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        let known = path
-            .extension()
-            .and_then(|e| e.to_str())
-            .is_some_and(|e| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(e)));
-        if kind.is_dir() {
-            walk(&path, found)?;
+        let extension = path.extension().and_then(|e| e.to_str());
+        let known = extension.is_some_and(|e| EXTENSIONS.iter().any(|k| k.eq_ignore_ascii_case(e)));
+        if kind.is_dir() && path.canonicalize().ok().as_deref() != skip {
+            walk(&path, skip, found)?;
         } else if kind.is_file() && known {
             found.push(path);
         }

@@ -40,6 +40,9 @@ pub struct Limits<'a> {
     pub said: &'a [u32],
 }
 
+/// Below this temperature a draw would divide by nothing: the likeliest token is taken.
+const N_COLDEST: f64 = 1e-7;
+
 /// A passage of so many tokens is not written twice. Long enough for names and titles to return.
 pub const N_COPY: usize = 16;
 
@@ -127,7 +130,7 @@ impl<'a> Stream<'a> {
     /// many as there are pinned slots.
     ///
     /// # Errors
-    /// None today: the number is cut to what fits.
+    /// [`ModelError::Cache`] if the cache refuses.
     pub fn start(&mut self, n_tokens: usize) -> Result<(), ModelError> {
         Ok(self.cache.begin(n_tokens.min(self.layout().n_sink()))?)
     }
@@ -149,7 +152,7 @@ impl<'a> Stream<'a> {
         self.forward(ids, Want::Nothing).map(|_| ())
     }
 
-    /// Feeds tokens and returns the logits of every one, `[T, V]`, chunk by chunk.
+    /// Feeds tokens and hands over the logits of every one, `[T, V]`, chunk by chunk.
     ///
     /// # Errors
     /// [`ModelError`] if a token is unknown or the device fails.
@@ -177,7 +180,7 @@ impl<'a> Stream<'a> {
         seen: &mut dyn FnMut(u32),
     ) -> Result<Reply, ModelError> {
         let mut logits = self.forward(ask, Want::Last)?.ok_or_else(nothing_fed)?;
-        let sampling = if decoding.temperature > 0.0 {
+        let sampling = if decoding.temperature >= N_COLDEST {
             Sampling::TopP { p: decoding.top_p, temperature: decoding.temperature }
         } else {
             Sampling::ArgMax
@@ -190,6 +193,9 @@ impl<'a> Stream<'a> {
                 break Finish::Length;
             }
             let row = logits.i(0)?;
+            if !row.max(0)?.to_scalar::<f32>()?.is_finite() {
+                return Err(ModelError::NoNumbers);
+            }
             let mut row = apply_repeat_penalty(&row, decoding.repeat_penalty, &ids)?;
             let copies = copies(limits.said, &ids);
             if !copies.is_empty() {
@@ -250,8 +256,11 @@ impl<'a> Stream<'a> {
 
 /// Tokens that would complete a passage of [`N_COPY`] tokens which was said before.
 fn copies(said: &[u32], ids: &[u32]) -> Vec<u32> {
-    let Some(tail) = ids.len().checked_sub(N_COPY - 1).map(|at| &ids[at..]) else { return Vec::new() };
-    let completes = |passage: &[u32]| passage.strip_prefix(tail).and_then(|rest| rest.first().copied());
+    let Some(tail) = ids.len().checked_sub(N_COPY - 1).map(|at| &ids[at..]) else {
+        return Vec::new();
+    };
+    let completes =
+        |passage: &[u32]| passage.strip_prefix(tail).and_then(|rest| rest.first().copied());
     said.windows(N_COPY).chain(ids.windows(N_COPY)).filter_map(completes).collect()
 }
 

@@ -36,8 +36,6 @@ struct State {
     heard: Vec<u32>,
     /// What is still to be written.
     reply: VecDeque<u32>,
-    /// Longest run of tokens seen at once: fed since the stream was begun.
-    n_prompts: usize,
 }
 
 impl Scripted {
@@ -77,7 +75,9 @@ impl LanguageModel for Scripted {
         let mut state = self.state.borrow_mut();
         cache.plan(ids.len())?;
         cache.advance(ids.len());
-        if state.reply.is_empty() {
+        // More than one token, or nothing wanted: something new is said, and an old reply is over.
+        if ids.len() > 1 || want == Want::Nothing {
+            state.reply.clear();
             state.heard.extend(ids);
         }
         if want == Want::Nothing {
@@ -86,7 +86,6 @@ impl LanguageModel for Scripted {
         if state.reply.is_empty() {
             let heard = self.tokenizer.decode(&state.heard).unwrap();
             state.heard.clear();
-            state.n_prompts += 1;
             state.reply = self.tokenizer.encode_text(&(self.script)(&heard)).unwrap().into();
             state.reply.push_back(STOP);
         }
@@ -154,7 +153,8 @@ fn options() -> Options {
 #[test]
 fn every_chunk_is_read_noted_and_part_of_the_summary() {
     let document = facts(120);
-    let report = run(&Scripted::new(diligent), &document, &options()).unwrap();
+    let options = Options { n_words: 1000, ..options() };
+    let report = run(&Scripted::new(diligent), &document, &options).unwrap();
     assert_eq!(report.status, Status::Complete);
     // Chunks joined are the document.
     let mut at = 0;
@@ -211,9 +211,10 @@ fn a_statement_that_the_document_does_not_hold_has_no_quote() {
 #[test]
 fn a_model_that_says_nothing_is_told_in_warnings_and_ends() {
     let report = run(&Scripted::new(|_| String::new()), &facts(30), &options()).unwrap();
-    assert!(report.summary.unwrap().text.is_empty());
+    assert_eq!(report.status, Status::Failed);
+    assert!(report.reason.unwrap().contains("nothing usable"));
+    assert!(report.summary.is_none());
     assert!(report.warnings.iter().any(|w| w.code == "no_notes"));
-    assert!(report.warnings.iter().any(|w| w.code == "no_summary"));
 }
 
 #[test]

@@ -76,8 +76,9 @@ fn a_fork_leaves_no_trace() {
         plain.score(part, |t| rows[0].push(t)).unwrap();
         forked.score(part, |t| rows[1].push(t)).unwrap();
         forked.save().unwrap();
-        let reply =
-            forked.generate(&[1, 2, 3], limits(30, &[]), &Decoding::default(), &mut |_| {}).unwrap();
+        let reply = forked
+            .generate(&[1, 2, 3], limits(30, &[]), &Decoding::default(), &mut |_| {})
+            .unwrap();
         assert!(!reply.ids.is_empty());
         forked.begin(&[7, 8, 9]).unwrap();
         forked.restore().unwrap();
@@ -153,7 +154,8 @@ fn the_same_seed_draws_the_same_reply() {
     assert_ne!(draw(1), draw(2));
     let stops: Vec<u32> = (0..96).collect();
     let mut stream = Stream::new(&decoder, Layout::new(4, 24, 8).unwrap()).unwrap();
-    let reply = stream.generate(&ids(10), limits(40, &stops), &Decoding::default(), &mut |_| {}).unwrap();
+    let reply =
+        stream.generate(&ids(10), limits(40, &stops), &Decoding::default(), &mut |_| {}).unwrap();
     assert_eq!((reply.ids.len(), reply.finish), (0, Finish::Stop));
 }
 

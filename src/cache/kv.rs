@@ -113,8 +113,8 @@ impl KvCache {
         Ok(())
     }
 
-    /// As [`KvCache::begin`] with a full prefix, but the ring starts `offset` tokens later, as if
-    /// that many had gone by unseen. Distances depend on differences of indices alone, so the
+    /// As [`KvCache::begin`], with `n_pinned` cut to what fits, but the ring starts `offset` tokens
+    /// later, as if that many had gone by unseen. Distances depend on differences of indices alone, so the
     /// numbers must not change; tests use it to stand at index 4,000,000 at once.
     pub fn begin_at(&mut self, n_pinned: usize, offset: usize) {
         let n_vacant = self.layout.n_sink() - n_pinned.min(self.layout.n_sink());

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use longsum::batch::InputError;
 use longsum::load::LoadError;
+use longsum::model::ModelError;
 use longsum::prompt::PromptError;
 use longsum::summary::SummaryError;
 
@@ -65,7 +66,9 @@ pub fn of(error: &anyhow::Error) -> Exit {
     if let Some(LoadError::Download { .. }) = error.downcast_ref() {
         return Exit::TryAgain;
     }
-    if let Some(SummaryError::Model(_)) = error.downcast_ref() {
+    if let Some(SummaryError::Model(ModelError::Cache(_) | ModelError::Tensor(_))) =
+        error.downcast_ref()
+    {
         return Exit::TryAgain;
     }
     if let Some(Failure::Document { .. }) = error.downcast_ref() {

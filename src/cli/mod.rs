@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
 
 /// Summarizes every document asked for.
 fn run(job: &Job) -> Result<Exit> {
-    let inputs = batch::inputs(&job.inputs)?;
+    let inputs = batch::inputs(&job.inputs, job.output.as_deref())?;
     let options = options(job)?;
     let output = Output::new(job.output.as_deref(), &inputs, &job.inputs, job.format)?;
     let progress = Progress::new(job.quiet);
@@ -70,7 +70,9 @@ fn run(job: &Job) -> Result<Exit> {
     let mut n_failed = 0;
     for input in &inputs {
         if let Err(error) = one(&reader, input, job, &options, &output, &progress) {
-            if inputs.len() == 1 || exit::of(&error) != Exit::SomeFailed {
+            // One bad document is a line; a full disk or a lost device is the end.
+            let is_the_end = exit::of(&error) == Exit::TryAgain || error.is::<output::WriteError>();
+            if inputs.len() == 1 || is_the_end {
                 return Err(error);
             }
             n_failed += 1;

@@ -40,6 +40,12 @@ pub enum WriteError {
         /// How many documents.
         n: usize,
     },
+    /// The report would replace its document.
+    #[error("`{}` is the document itself", path.display())]
+    IsInput {
+        /// The file.
+        path: PathBuf,
+    },
     /// Two documents would share one file.
     #[error("two documents would both be written to `{}`", path.display())]
     Twice {
@@ -59,7 +65,10 @@ impl WriteError {
                     | io::ErrorKind::NotADirectory
             ),
             Self::Stdout(_) => false,
-            Self::NotAFolder { .. } | Self::Several { .. } | Self::Twice { .. } => true,
+            Self::NotAFolder { .. }
+            | Self::Several { .. }
+            | Self::IsInput { .. }
+            | Self::Twice { .. } => true,
         }
     }
 
@@ -121,7 +130,13 @@ impl Output {
             }
             return Ok(output);
         }
-        temporary(parent(path))?;
+        let place = path.canonicalize().ok();
+        if place.is_some() && arguments.iter().any(|a| a.canonicalize().ok() == place) {
+            return Err(WriteError::IsInput { path: path.to_owned() }.into());
+        }
+        if !is_special(path) {
+            temporary(parent(path))?;
+        }
         Ok(Self::File(path.to_owned()))
     }
 
@@ -162,8 +177,16 @@ pub fn to_stdout(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// A pipe or a device: written to, never replaced.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
 /// Writes beside the file, then takes its place.
 fn whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_special(path) {
+        return Ok(fs::write(path, bytes).map_err(|e| failed(path, e))?);
+    }
     let mut file = temporary(parent(path))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(path, e))?;
     file.persist(path).map_err(|e| failed(path, e.error))?;

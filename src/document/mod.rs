@@ -42,6 +42,8 @@ pub struct Document {
     pub headings: Vec<Heading>,
     /// What could not be read, and what was changed while reading.
     pub warnings: Vec<Warning>,
+    /// Pages of the file, where only some of them are kept.
+    n_pages_before: Option<usize>,
     /// Characters before every [`MARK_BYTES`]-th byte, counted when first asked for.
     marks: OnceLock<Vec<usize>>,
 }
@@ -323,7 +325,15 @@ const MARK_BYTES: usize = 512;
 impl Document {
     fn new(source: Source, text: String, pages: Vec<Page>) -> Self {
         let (headings, warnings) = (Vec::new(), Vec::new());
-        Self { source, text, pages, headings, warnings, marks: OnceLock::new() }
+        Self {
+            source,
+            text,
+            pages,
+            headings,
+            warnings,
+            n_pages_before: None,
+            marks: OnceLock::new(),
+        }
     }
 
     /// The first and the last page that a range of bytes touches.
@@ -379,6 +389,12 @@ impl Document {
             }
         }
         runs
+    }
+
+    /// Pages of the file, those that were not kept included.
+    #[must_use]
+    pub fn n_pages_of_file(&self) -> usize {
+        self.n_pages_before.unwrap_or(self.pages.len())
     }
 
     /// How many pages ended this way.

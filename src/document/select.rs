@@ -7,6 +7,7 @@ impl Document {
     /// and warnings of other pages go.
     pub fn keep_pages(&mut self, first: u32, last: u32) {
         let keep = first..=last;
+        self.n_pages_before.get_or_insert(self.pages.len());
         self.pages.retain(|page| keep.contains(&page.number));
         let start = self.pages.first().map_or(0, |page| page.range.start);
         let end = self.pages.last().map_or(start, |page| page.range.end);

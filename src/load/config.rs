@@ -27,7 +27,7 @@ impl Config<'_> {
         value
             .as_u64()
             .and_then(|n| usize::try_from(n).ok())
-            .filter(|n| (1..=1 << 32).contains(n))
+            .filter(|n| (1..=super::MOST).contains(n))
             .map(Some)
             .ok_or_else(|| LoadError::config(names[0], format!("is {value}, not a count")))
     }
@@ -71,6 +71,9 @@ impl Config<'_> {
         };
         let theta = from_either(&["rope_theta", "rotary_emb_base"], 10_000.0)?;
         let partial = from_either(&["partial_rotary_factor", "rotary_pct"], partial)?;
+        if theta <= 0.0 {
+            return Err(LoadError::config("rope_theta", format!("is {theta}, not above 0")));
+        }
         let kind = inner.as_ref().and_then(|c| c.text(&["rope_type", "type"])).unwrap_or("default");
         let needed = |name: &str| {
             let value = inner.as_ref().map_or(Ok(f64::NAN), |c| c.number(&[name], f64::NAN))?;
@@ -83,6 +86,10 @@ impl Config<'_> {
         let scaling = match kind {
             "default" => RopeScaling::None,
             "linear" => RopeScaling::Linear { factor: needed("factor")? },
+            "llama3" if needed("low_freq_factor")? >= needed("high_freq_factor")? => {
+                let what = "is not below high_freq_factor";
+                return Err(LoadError::config("low_freq_factor", what));
+            }
             "llama3" => RopeScaling::Llama3 {
                 factor: needed("factor")?,
                 low_freq_factor: needed("low_freq_factor")?,
@@ -143,7 +150,7 @@ pub fn parse(json: &Value) -> Result<Spec, LoadError> {
         head_dim,
         n_ff: n_ff(&config, &family, n_embd)?,
         n_vocab: config.count(&["vocab_size"])?,
-        context: config.maybe_count(&["max_position_embeddings", "max_seq_len"])?.unwrap_or(2048),
+        context: context(&config)?,
         norm: norm(&config, &family)?,
         positions: positions(&config, &family, n_heads, head_dim)?,
         residual: residual(&config, &family),
@@ -165,6 +172,14 @@ pub fn parse(json: &Value) -> Result<Spec, LoadError> {
     Ok(spec)
 }
 
+/// Tokens seen at once. A native sliding window (Mistral 7B v0.1) is all such a model ever saw.
+fn context(config: &Config<'_>) -> Result<usize, LoadError> {
+    let trained = config.maybe_count(&["max_position_embeddings", "max_seq_len"])?.unwrap_or(2048);
+    let slides = config.flag("use_sliding_window", true);
+    let window = if slides { config.maybe_count(&["sliding_window"])? } else { None };
+    Ok(window.map_or(trained, |window| window.min(trained)))
+}
+
 fn n_kv_heads(config: &Config<'_>, family: &str, n_heads: usize) -> Result<usize, LoadError> {
     match family {
         "gpt_neox" => Ok(n_heads),
@@ -183,7 +198,7 @@ fn n_kv_heads(config: &Config<'_>, family: &str, n_heads: usize) -> Result<usize
 fn n_ff(config: &Config<'_>, family: &str, n_embd: usize) -> Result<usize, LoadError> {
     match family {
         "falcon" => Ok(config.maybe_count(&["ffn_hidden_size"])?.unwrap_or(4 * n_embd)),
-        "mpt" => Ok(config.maybe_count(&["expansion_ratio"])?.unwrap_or(4) * n_embd),
+        "mpt" => Ok(config.maybe_count(&["expansion_ratio"])?.unwrap_or(4).saturating_mul(n_embd)),
         _ => config.count(&["intermediate_size"]),
     }
 }
@@ -194,8 +209,12 @@ fn norm(config: &Config<'_>, family: &str) -> Result<Norm, LoadError> {
         "falcon" | "mpt" => (NormKind::Layer, ["layer_norm_epsilon", "layer_norm_eps"], 1e-5),
         _ => (NormKind::Rms, ["rms_norm_eps", "norm_eps"], 1e-6),
     };
+    let eps = config.number(&names, default)?;
+    if eps < 0.0 {
+        return Err(LoadError::config(names[0], format!("is {eps}, below 0")));
+    }
     #[expect(clippy::cast_possible_truncation, reason = "an epsilon needs no f64")]
-    Ok(Norm { kind, eps: config.number(&names, default)? as f32 })
+    Ok(Norm { kind, eps: eps as f32 })
 }
 
 fn positions(
@@ -238,8 +257,6 @@ fn residual(config: &Config<'_>, family: &str) -> Residual {
 }
 
 fn refuse_unstreamable(config: &Config<'_>, spec: &Spec) -> Result<(), LoadError> {
-    // A native sliding window (Mistral 7B v0.1) is only ever wider than ours: the window that
-    // streams is checked against `context`, so nothing is to be done for it.
     let inner = config.get(&["attn_config"]).map(|json| Config { json });
     if spec.family == "mpt"
         && inner.is_some_and(|c| c.flag("qk_ln", false) || c.get(&["clip_qkv"]).is_some())

@@ -93,18 +93,22 @@ fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     if !index.is_file() {
         return Ok(vec![dir.join("model.safetensors")]);
     }
-    let json = read_json(&index)?;
-    let damaged = |what: &str| LoadError::Damaged { path: index.clone(), what: what.to_owned() };
-    let map = json
-        .get("weight_map")
-        .and_then(Value::as_object)
-        .ok_or_else(|| damaged("no weight_map"))?;
-    let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
+    Ok(shard_names(&index)?.into_iter().map(|name| dir.join(name)).collect())
+}
+
+/// The weight files that an index names: plain file names, beside the index.
+pub fn shard_names(index: &Path) -> Result<BTreeSet<String>, LoadError> {
+    let damaged = |what: String| LoadError::Damaged { path: index.to_owned(), what };
+    let json = read_json(index)?;
+    let map = json.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| damaged("it has no weight_map".to_owned()))?;
+    let names: BTreeSet<String> =
+        map.values().filter_map(Value::as_str).map(str::to_owned).collect();
     if names.is_empty() {
-        return Err(damaged("an empty weight_map"));
+        return Err(damaged("its weight_map is empty".to_owned()));
     }
     if let Some(name) = names.iter().find(|n| n.contains(['/', '\\']) || n.starts_with('.')) {
-        return Err(damaged(&format!("the shard `{name}` lies outside the folder")));
+        return Err(damaged(format!("the shard `{name}` lies outside the folder")));
     }
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+    Ok(names)
 }

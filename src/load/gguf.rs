@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Cursor;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
@@ -50,19 +51,8 @@ impl Gguf {
         if !map.starts_with(b"GGUF") {
             return Err(damaged("it does not begin with `GGUF`".to_owned()));
         }
-        let content =
-            Content::read(&mut Cursor::new(&map[..])).map_err(|e| damaged(first_line(&e)))?;
-        for (name, info) in &content.tensor_infos {
-            let end = content
-                .tensor_data_offset
-                .saturating_add(info.offset)
-                .saturating_add(n_bytes(info) as u64);
-            if end > map.len() as u64 {
-                let what =
-                    format!("it is cut off: {} bytes long, but `{name}` ends at {end}", map.len());
-                return Err(damaged(what));
-            }
-        }
+        let content = read_content(&map).map_err(damaged)?;
+        check_tensors(&content, &map).map_err(damaged)?;
         let meta = Metadata { content: &content };
         let spec = meta.spec(rope_factors(&content, &map).map_err(|e| damaged(first_line(&e)))?)?;
         let name = meta.text("general.name").map(str::to_owned);
@@ -197,7 +187,7 @@ impl Metadata<'_> {
         let maybe_count = |suffix: &str| {
             self.number(&key(suffix))
                 .and_then(|n| usize::try_from(n).ok())
-                .filter(|n| (1..=1 << 32).contains(n))
+                .filter(|n| (1..=super::MOST).contains(n))
         };
         let count = |suffix: &str| {
             maybe_count(suffix)
@@ -209,7 +199,14 @@ impl Metadata<'_> {
             let what = format!("is {n_kv_heads}, which does not divide {n_heads} query heads");
             return Err(LoadError::config(&key("attention.head_count_kv"), what));
         }
-        let head_dim = maybe_count("attention.key_length").unwrap_or(n_embd / n_heads);
+        let head_dim = match maybe_count("attention.key_length") {
+            Some(head_dim) => head_dim,
+            None if n_embd.is_multiple_of(n_heads) => n_embd / n_heads,
+            None => {
+                let what = format!("is {n_heads}, which does not divide the width of {n_embd}");
+                return Err(LoadError::config(&key("attention.head_count"), what));
+            }
+        };
         let embedding = self.content.tensor_infos.get("token_embd.weight");
         let n_vocab = embedding
             .and_then(|i| i.shape.dims().first().copied())
@@ -221,9 +218,13 @@ impl Metadata<'_> {
                 format!("is {dim} of {head_dim}"),
             ));
         }
+        let theta = self.float(&key("rope.freq_base")).unwrap_or(10_000.0);
+        if !theta.is_finite() || theta <= 0.0 {
+            return Err(LoadError::config(&key("rope.freq_base"), format!("is {theta}")));
+        }
         let rope = Rope {
             dim,
-            theta: self.float(&key("rope.freq_base")).unwrap_or(10_000.0),
+            theta,
             scaling: self.scaling(family, factors)?,
             interleaved: family == "llama",
         };
@@ -292,11 +293,43 @@ fn integer(value: &Value) -> Option<u64> {
     }
 }
 
-fn n_bytes(info: &TensorInfo) -> usize {
-    info.shape
-        .elem_count()
-        .div_ceil(info.ggml_dtype.block_size())
-        .saturating_mul(info.ggml_dtype.type_size())
+/// Tensors are read in place, so they stand where the format says they must.
+const ALIGNMENT: u64 = 32;
+
+/// The header of a file. The reader divides by what some headers say.
+fn read_content(map: &Mmap) -> Result<Content, String> {
+    let read = || Content::read(&mut Cursor::new(&map[..])).map_err(|e| first_line(&e));
+    catch_unwind(read).unwrap_or_else(|_| Err("its header makes no sense".to_owned()))
+}
+
+/// Whether every tensor lies in the file, with a shape that makes sense.
+fn check_tensors(content: &Content, map: &Mmap) -> Result<(), String> {
+    let mut infos: Vec<_> = content.tensor_infos.iter().collect();
+    infos.sort_by_key(|(name, _)| *name);
+    for (name, info) in infos {
+        let start = content.tensor_data_offset.saturating_add(info.offset);
+        let n_bytes = n_bytes(info).ok_or_else(|| {
+            format!("`{name}` has the shape {:?}, which makes no sense", info.shape.dims())
+        })?;
+        let end = start.saturating_add(n_bytes as u64);
+        if end > map.len() as u64 {
+            return Err(format!(
+                "it is cut off: {} bytes long, but `{name}` ends at {end}",
+                map.len()
+            ));
+        }
+        if !start.is_multiple_of(ALIGNMENT) {
+            return Err(format!("`{name}` begins at {start}, no multiple of {ALIGNMENT}"));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of a tensor; `None` if no file could hold it.
+fn n_bytes(info: &TensorInfo) -> Option<usize> {
+    let product = |n: usize, &dim: &usize| n.checked_mul(dim).filter(|n| *n > 0);
+    let n = info.shape.dims().iter().try_fold(1, product)?;
+    n.div_ceil(info.ggml_dtype.block_size()).checked_mul(info.ggml_dtype.type_size())
 }
 
 fn tensor_bytes<'a>(
@@ -306,7 +339,7 @@ fn tensor_bytes<'a>(
 ) -> Result<&'a [u8], candle_core::Error> {
     let start = usize::try_from(content.tensor_data_offset.saturating_add(info.offset))
         .unwrap_or(usize::MAX);
-    map.get(start..start.saturating_add(n_bytes(info)))
+    map.get(start..start.saturating_add(n_bytes(info).unwrap_or(usize::MAX)))
         .ok_or_else(|| candle_core::Error::Msg("a tensor lies outside the file".to_owned()))
 }
 

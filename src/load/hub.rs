@@ -10,7 +10,7 @@ use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use super::LoadError;
-use super::folder::read_json;
+use super::folder::shard_names;
 
 /// What is being downloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,10 @@ impl HubId {
                 && !s.starts_with('.')
                 && s.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
-        let good = plain(org) && plain(name) && plain(&revision.replace('/', "-"));
+        let good = plain(org)
+            && plain(name)
+            && revision.split('/').all(plain)
+            && file.as_deref().is_none_or(|file| file.split('/').all(plain));
         good.then(|| Self { repo: repo.to_owned(), revision: revision.to_owned(), file })
     }
 
@@ -88,10 +91,13 @@ impl HubId {
         if offline() {
             return Err(LoadError::Offline { id: self.repo.clone(), cache: cache.path().clone() });
         }
+        let here = cache.repo(repo.clone());
         let api = self.api(cache).map_err(|e| self.failed(&e))?.repo(repo);
         let info = api.info().map_err(|e| self.failed(&e))?;
-        let names: BTreeSet<String> = info.siblings.into_iter().map(|s| s.rfilename).collect();
-        let path = self.download(&api, &names, observe)?;
+        // A name from outside must not lead out of the cache.
+        let inside = |name: &String| !name.split('/').any(|part| part.is_empty() || part == "..");
+        let names = info.siblings.into_iter().map(|s| s.rfilename).filter(inside).collect();
+        let path = self.download(&api, &here.pointer_path(&info.sha), &names, observe)?;
         Ok(Fetched { path, revision: Some(info.sha) })
     }
 
@@ -100,12 +106,13 @@ impl HubId {
         if let Some(file) = &self.file {
             return cache.get(file);
         }
-        for name in NEEDED {
-            cache.get(name)?;
+        if cache.get(NEEDED[0]).is_none() {
+            return only_gguf(cache);
         }
+        cache.get(NEEDED[1])?;
         let folder = cache.get(NEEDED[0])?.parent()?.to_owned();
         if cache.get(WHOLE).is_none() {
-            for shard in shards(&cache.get(INDEX)?).ok()? {
+            for shard in shard_names(&cache.get(INDEX)?).ok()? {
                 cache.get(&shard)?;
             }
         }
@@ -116,7 +123,7 @@ impl HubId {
         let token = env::var("HF_TOKEN").ok().filter(|t| !t.is_empty()).or_else(|| cache.token());
         let mut builder =
             ApiBuilder::from_cache(cache).with_token(token).with_progress(false).with_retries(3);
-        if let Ok(endpoint) = env::var("HF_ENDPOINT") {
+        if let Some(endpoint) = env::var("HF_ENDPOINT").ok().filter(|e| !e.is_empty()) {
             builder = builder.with_endpoint(endpoint);
         }
         builder.build()
@@ -125,10 +132,15 @@ impl HubId {
     fn download(
         &self,
         api: &ApiRepo,
+        snapshot: &Path,
         names: &BTreeSet<String>,
         observe: &mut dyn FnMut(Download<'_>),
     ) -> Result<PathBuf, LoadError> {
         let mut get = |name: &str| {
+            let here = snapshot.join(name);
+            if here.is_file() {
+                return Ok(here); // of an earlier run that did not get them all
+            }
             api.download_with_progress(name, Observer { file: name.to_owned(), observe })
                 .map_err(|e| self.failed(&e))
         };
@@ -150,7 +162,10 @@ impl HubId {
         if names.contains(WHOLE) {
             get(WHOLE)?;
         } else if names.contains(INDEX) {
-            for shard in shards(&get(INDEX)?)? {
+            for shard in shard_names(&get(INDEX)?)? {
+                if !names.contains(&shard) {
+                    return Err(self.lacks(&shard, &ggufs));
+                }
                 get(&shard)?;
             }
         } else {
@@ -169,8 +184,18 @@ impl HubId {
             let list: Vec<String> = ggufs.iter().map(|f| format!("{}:{f}", self.repo)).collect();
             what = format!("{what}; it has {}", list.join(", "));
         }
-        LoadError::Download { id: self.repo.clone(), what }
+        LoadError::NotThere { id: self.repo.clone(), what }
     }
+}
+
+/// The only GGUF file of the snapshot that the cache has, if it has just one.
+fn only_gguf(cache: &CacheRepo) -> Option<PathBuf> {
+    // `refs` says which commit is meant; any file of it tells the folder.
+    let folder = cache.get(".")?;
+    let mut found = std::fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path()));
+    let mut ggufs = found.by_ref().filter(|path| path.extension().is_some_and(|e| e == "gguf"));
+    let first = ggufs.next()?;
+    ggufs.next().is_none().then_some(first)
 }
 
 /// Tells the observer what hf-hub tells.
@@ -207,18 +232,9 @@ fn offline() -> bool {
 
 /// Snapshots lie in folders named by their commit.
 fn commit_of(path: &Path, file: Option<&str>) -> Option<String> {
-    let n_up = file.map_or(0, |f| f.split('/').count());
+    let n_up = file.map_or(usize::from(path.is_file()), |f| f.split('/').count());
     let folder = path.ancestors().nth(n_up)?;
     Some(folder.file_name()?.to_str()?.to_owned())
-}
-
-/// The weight files that an index names.
-fn shards(index: &Path) -> Result<BTreeSet<String>, LoadError> {
-    let json = read_json(index)?;
-    let map = json.get("weight_map").and_then(serde_json::Value::as_object);
-    let names =
-        map.into_iter().flat_map(|m| m.values()).filter_map(|v| v.as_str().map(str::to_owned));
-    Ok(names.collect())
 }
 
 #[cfg(test)]
@@ -235,7 +251,17 @@ mod tests {
         let id = HubId::parse("a/b@v1.0:sub/c-Q4_K_M.gguf").unwrap();
         assert_eq!((id.repo.as_str(), id.revision.as_str()), ("a/b", "v1.0"));
         assert_eq!(id.file.as_deref(), Some("sub/c-Q4_K_M.gguf"));
-        for path in ["model.gguf", "./a/b", "/a/b", "a/b/c", "a b/c", "a/", "../a"] {
+        for path in [
+            "model.gguf",
+            "./a/b",
+            "/a/b",
+            "a/b/c",
+            "a b/c",
+            "a/",
+            "../a",
+            "a/b@x/../y",
+            "a/b:../c.gguf",
+        ] {
             assert_eq!(HubId::parse(path), None, "{path}");
         }
     }

@@ -13,6 +13,10 @@ pub use folder::Folder;
 pub use gguf::Gguf;
 pub use open::Loaded;
 
+/// No count in a configuration is larger: heads, widths, layers, tokens of a vocabulary. More is a
+/// damaged file, and products of two of them still fit.
+const MOST: usize = 1 << 24;
+
 /// Why a model could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -74,6 +78,14 @@ pub enum LoadError {
         /// What went wrong.
         what: String,
     },
+    /// The hub has the repository, but not what is needed.
+    #[error("cannot use the model `{id}`: {what}")]
+    NotThere {
+        /// The repository.
+        id: String,
+        /// What is lacking.
+        what: String,
+    },
     /// The tokenizer is damaged or of an unknown kind.
     #[error(transparent)]
     Token(#[from] crate::token::TokenError),
@@ -106,6 +118,9 @@ impl LoadError {
             Self::Damaged { .. } => Some("fetch the model again; its files may be cut off".to_owned()),
             Self::Offline { .. } => {
                 Some("unset HF_HUB_OFFLINE to download it, or give the path of a model that is here".to_owned())
+            }
+            Self::NotThere { .. } => {
+                Some("name one of its GGUF files as org/name:file.gguf, or another model".to_owned())
             }
             Self::Download { .. } => Some(
                 "check the name and the connection, or give the path of a folder of safetensors or of a GGUF file"

@@ -41,6 +41,9 @@ pub enum ModelError {
         /// Size of the vocabulary.
         n_vocab: usize,
     },
+    /// What comes out is not a number.
+    #[error("the model computes no numbers; its files may be damaged")]
+    NoNumbers,
     /// The cache refused.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -167,7 +170,8 @@ impl Decoder {
     /// `dtype` is that of activations and cache.
     ///
     /// # Errors
-    /// [`ModelError::Missing`] if the weights lack a part; [`ModelError::Tensor`] if one is damaged.
+    /// [`ModelError::Missing`] if the weights lack a part, [`ModelError::Shape`] if one has another
+    /// shape than `spec` says; [`ModelError::Tensor`] if one is damaged.
     pub fn new(
         spec: Spec,
         weights: &dyn Weights,

@@ -45,8 +45,12 @@ impl Linear {
         let (n_rows, n_cols) = weight.dims2()?;
         let weight = match (weight.device(), dtype, weight.dtype()) {
             (Device::Cpu, DType::F32, DType::BF16) => {
-                let bits: Vec<u16> =
-                    weight.flatten_all()?.to_vec1::<half::bf16>()?.into_iter().map(half::bf16::to_bits).collect();
+                let bits: Vec<u16> = weight
+                    .flatten_all()?
+                    .to_vec1::<half::bf16>()?
+                    .into_iter()
+                    .map(half::bf16::to_bits)
+                    .collect();
                 Weight::Dense(Arc::new(DenseMatrix::pack_bf16(&bits, n_rows, n_cols)))
             }
             (Device::Cpu, DType::F32, _) => {
@@ -162,17 +166,23 @@ impl Linear {
             Weight::Tensor(w) => w.embedding(&Tensor::new(ids, w.device())?)?.to_dtype(dtype),
             Weight::Quantized(w) => w.embedding(&Tensor::new(ids, &Device::Cpu)?)?.to_dtype(dtype),
             Weight::Dense(w) => {
-                gather(ids, (w.n_rows(), w.n_cols()), |id, row| w.row_into(id, row))?.to_dtype(dtype)
+                gather(ids, (w.n_rows(), w.n_cols()), |id, row| w.row_into(id, row))?
+                    .to_dtype(dtype)
             }
             Weight::Packed(w) => {
-                gather(ids, (w.n_rows(), w.n_cols()), |id, row| w.row_into(id, row))?.to_dtype(dtype)
+                gather(ids, (w.n_rows(), w.n_cols()), |id, row| w.row_into(id, row))?
+                    .to_dtype(dtype)
             }
         }
     }
 }
 
 /// Rows `ids` of a matrix of this shape, `[T, in]`.
-fn gather(ids: &[u32], shape: (usize, usize), row_into: impl Fn(usize, &mut [f32])) -> Result<Tensor> {
+fn gather(
+    ids: &[u32],
+    shape: (usize, usize),
+    row_into: impl Fn(usize, &mut [f32]),
+) -> Result<Tensor> {
     let (n_rows, n_cols) = shape;
     let mut rows = vec![0f32; ids.len() * n_cols];
     for (&id, row) in ids.iter().zip(rows.chunks_exact_mut(n_cols)) {
@@ -213,9 +223,11 @@ fn multiply(
     }
     let x = x.contiguous()?;
     let Some(data) = on_cpu(&x)? else { candle_core::bail!("these weights need f32 on the CPU") };
-    let mut outs: Vec<Vec<f32>> = shapes.iter().map(|(n_rows, _)| vec![0f32; n_tokens * n_rows]).collect();
+    let mut outs: Vec<Vec<f32>> =
+        shapes.iter().map(|(n_rows, _)| vec![0f32; n_tokens * n_rows]).collect();
     let mut slices: Vec<&mut [f32]> = outs.iter_mut().map(Vec::as_mut_slice).collect();
     kernel(&data, n_tokens, n_cols, &mut slices);
     let outs = outs.into_iter().zip(shapes);
-    outs.map(|(out, (n_rows, _))| Tensor::from_vec(out, (n_tokens, *n_rows), &Device::Cpu)).collect()
+    outs.map(|(out, (n_rows, _))| Tensor::from_vec(out, (n_tokens, *n_rows), &Device::Cpu))
+        .collect()
 }

@@ -84,7 +84,7 @@ pub struct Source {
     /// Title, where the file states one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Pages; formats without pages count as one.
+    /// Pages of the file, also where only some were asked for; formats without pages count as one.
     pub n_pages: u32,
     /// Characters of the normalized text.
     pub n_chars: usize,

@@ -54,31 +54,41 @@ impl Budget {
             Some(n_window) => n_window,
             None => context.saturating_sub(n_sink),
         };
+        if n_sink.saturating_add(n_least) > context {
+            return Err(SummaryError::BeyondContext { n_sink, n_window: n_least, context });
+        }
         if n_most < n_least {
             return Err(SummaryError::WindowTooSmall { n_window: n_most, n_needed: n_least });
         }
-        let n_chunk = options.n_chunk.unwrap_or_else(|| N_CHUNK.min(n_most - n_around));
+        let n_chunk = match options.n_chunk {
+            Some(n) => n.min(context),
+            None => N_CHUNK.min(n_most - n_around),
+        };
         let n_window = options.n_window.unwrap_or(n_chunk + n_around);
-        if n_sink + n_window > context {
+        let n_seen = n_sink.saturating_add(n_window);
+        if n_seen > context {
             return Err(SummaryError::BeyondContext { n_sink, n_window, context });
         }
         let layout = Layout::new(n_sink, n_window, n_chunk)?;
-        let n_text =
-            NonZeroUsize::new(n_chunk.min(n_window - n_around)).unwrap_or(NonZeroUsize::MIN);
-        // Two tokens a word leave room for names and numbers.
-        let n_final = (2 * options.n_words).clamp(N_LEAST_FINAL, ((n_sink + n_window) / 2).max(N_LEAST_FINAL));
-        let n_asking = asking(reader, options, ask)?;
-        let budget = Self { layout, n_text, n_reply, n_rolling, n_final, n_asking };
+        // Less than a sentence is not worth a question, however little is fed at once.
+        let n_text = n_chunk.max(N_LEAST_TEXT).min(n_window - n_around);
+        let n_text = NonZeroUsize::new(n_text).unwrap_or(NonZeroUsize::MIN);
+
         // Rolling takes the old summary and the notes in; merging takes no less.
-        let n_least = 2 * n_reply + N_LEAST_NOTES;
-        let n_lacking = n_least.saturating_sub(budget.room(n_reply).min(budget.room(n_final)));
-        if n_lacking > 0 {
+        let n_asking = asking(reader, options, ask)?;
+        let n_notes = 2 * n_reply + N_LEAST_NOTES;
+        let n_needed = n_asking + n_notes + n_reply.max(N_LEAST_FINAL);
+        if n_seen < n_needed {
+            let n_lacking = n_needed - n_seen;
+            // Replies grow with the window, so ask for a little more than is lacking.
             return Err(SummaryError::WindowTooSmall {
                 n_window,
-                // Replies grow with the window, so ask for a little more than is lacking.
                 n_needed: n_window + 2 * n_lacking,
             });
         }
+        // Two tokens a word leave room for names and numbers.
+        let n_final = (2 * options.n_words).max(N_LEAST_FINAL).min(n_seen - n_asking - n_notes);
+        let budget = Self { layout, n_text, n_reply, n_rolling, n_final, n_asking };
         Ok(budget)
     }
 

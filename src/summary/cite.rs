@@ -52,7 +52,7 @@ impl<'a> Index<'a> {
             });
             sentences.push(of_chunk.collect());
         }
-        let weight = |n: u32| (f64::from(n_sentences + 1) / f64::from(n + 1)).ln();
+        let weight = |n: u32| (f64::from(n_sentences + 2) / f64::from(n + 1)).ln();
         let weights = n_with.iter().map(|&n| weight(n)).collect();
         Self { document, chunks, sentences, ids, weights, unknown: weight(0) }
     }
@@ -64,9 +64,23 @@ impl<'a> Index<'a> {
         lines.iter().map(cite).collect()
     }
 
-    /// The sentences of these chunks that a statement rests on, at most two, best first; where none
-    /// matches, the whole passage, without a quote.
-    fn cite(&self, statement: &str, scope: &Range<usize>) -> Vec<Citation> {
+    /// The lines that are worth carrying on from these chunks: those that a sentence matches, or,
+    /// where none is, the one that comes nearest.
+    pub fn supported(&self, lines: &[String], scope: &Range<usize>) -> Vec<String> {
+        let scores: Vec<f64> = lines.iter().map(|line| self.score(line, scope)).collect();
+        let best = scores.iter().copied().fold(0.0, f64::max);
+        let least = LEAST_SCORE.min(best);
+        lines.iter().zip(scores).filter(|(_, s)| *s >= least).map(|(l, _)| l.clone()).collect()
+    }
+
+    /// The share of a statement's weight that the best sentence of these chunks has.
+    fn score(&self, statement: &str, scope: &Range<usize>) -> f64 {
+        let (wanted, total) = self.wanted(statement);
+        self.best(&wanted, scope).map_or(0.0, |(gain, ..)| gain / total)
+    }
+
+    /// The words of a statement that the document has, and the weight of all its words.
+    fn wanted(&self, statement: &str) -> (HashSet<u32>, f64) {
         let mut total = 0.0;
         let mut wanted = HashSet::new();
         for word in words(statement).collect::<BTreeSet<_>>() {
@@ -78,8 +92,14 @@ impl<'a> Index<'a> {
                 None => total += self.unknown,
             }
         }
+        (wanted, total)
+    }
+
+    /// The sentences of these chunks that a statement rests on, at most two, best first; where none
+    /// matches, the whole passage, without a quote.
+    fn cite(&self, statement: &str, scope: &Range<usize>) -> Vec<Citation> {
+        let (mut left, total) = self.wanted(statement);
         let mut citations = Vec::new();
-        let mut left = wanted;
         for least in [LEAST_SCORE, LEAST_GAIN] {
             let Some((gain, chunk, sentence)) = self.best(&left, scope) else { break };
             let score = gain / total;

@@ -10,7 +10,7 @@ use super::budget::{Budget, N_LEAST_FINAL};
 use super::{SummaryError, Writer};
 use crate::event::Event;
 use crate::prompt::Ask;
-use crate::report::{FinishReason, Summary};
+use crate::report::{FinishReason, Statement, Summary};
 
 /// Notes on neighbouring chunks.
 #[derive(Debug, Clone)]
@@ -21,12 +21,13 @@ struct Group {
 }
 
 /// Words that one part of the final summary is written in, about.
-const N_PART_WORDS: usize = 70;
+const N_PART_WORDS: usize = 50;
 
 /// Writes the final summary from the notes of every chunk.
 ///
 /// It is written part by part, in the order of the document, each part from its own share of the
-/// notes: a model that dwells on the beginning of what it reads cannot drop the end.
+/// notes: a model that dwells on the beginning of what it reads cannot drop the end. Notes that no
+/// sentence of their chunk matches are not carried into it while there are better ones.
 pub fn finish(
     writer: &mut Writer<'_>,
     notes: &[Vec<String>],
@@ -36,7 +37,11 @@ pub fn finish(
         .iter()
         .enumerate()
         .filter(|(_, lines)| !lines.is_empty())
-        .map(|(seq, lines)| Group { chunks: seq..seq + 1, lines: lines.clone() })
+        .map(|(seq, lines)| {
+            let chunks = seq..seq + 1;
+            let lines = writer.index.supported(lines, &chunks);
+            Group { chunks, lines }
+        })
         .collect();
     let n_parts = (writer.ask.n_words / N_PART_WORDS).clamp(1, groups.len().max(1));
     let n_room = writer.budget.room(writer.budget.n_final);
@@ -65,13 +70,27 @@ pub fn finish(
             writer.warn("no_final", None, message);
             written.lines = writer.within(&lines, n_most);
         }
-        summary.statements.extend(writer.index.statements(&written.lines, &chunks));
+        let mut statements = writer.index.statements(&written.lines, &chunks);
+        if !statements.iter().any(is_quoted) {
+            let notes = writer.index.statements(&lines, &chunks);
+            let quoted: Vec<String> =
+                notes.into_iter().filter(is_quoted).map(|note| note.text).collect();
+            if !quoted.is_empty() {
+                let (first, last) = (chunks.start, chunks.end - 1);
+                let message = format!(
+                    "no sentence matches what the model wrote on chunks {first} to {last}; notes stand for it"
+                );
+                writer.warn("unsupported_part", None, message);
+                let kept = writer.within(&spread(&quoted), n_most);
+                let in_order: Vec<String> =
+                    quoted.into_iter().filter(|line| kept.contains(line)).collect();
+                statements = writer.index.statements(&in_order, &chunks);
+            }
+        }
+        summary.statements.extend(statements);
         if written.finish != FinishReason::Stop {
             summary.finish_reason = written.finish;
         }
-    }
-    if summary.statements.is_empty() {
-        writer.warn("no_summary", None, "the model wrote nothing usable on any chunk".to_owned());
     }
     let texts: Vec<&str> = summary.statements.iter().map(|s| s.text.as_str()).collect();
     summary.text = texts.join("\n");
@@ -127,6 +146,25 @@ fn total(writer: &Writer<'_>, groups: &[Group]) -> usize {
     groups.iter().map(|g| cost(writer, g)).sum()
 }
 
+fn is_quoted(statement: &Statement) -> bool {
+    statement.citations.iter().any(|c| c.quote.is_some())
+}
+
+/// The lines in such an order that the first ones come from everywhere: the middle, the quarters,
+/// and so on.
+fn spread(lines: &[String]) -> Vec<String> {
+    let mut order = Vec::with_capacity(lines.len());
+    let mut gaps = VecDeque::from([0..lines.len()]);
+    while let Some(gap) = gaps.pop_front() {
+        if !gap.is_empty() {
+            let middle = gap.start + gap.len() / 2;
+            order.push(lines[middle].clone());
+            gaps.extend([gap.start..middle, middle + 1..gap.end]);
+        }
+    }
+    order
+}
+
 /// The chunks that neighbouring groups come from.
 fn span(groups: &[Group]) -> Range<usize> {
     let ends = groups.first().zip(groups.last());
@@ -135,12 +173,7 @@ fn span(groups: &[Group]) -> Range<usize> {
 
 /// Cuts the groups into runs that fit `n_room` tokens each, of about the same size: as few as there
 /// can be, but at least `n_least` where there are so many groups.
-fn pack(
-    writer: &Writer<'_>,
-    groups: Vec<Group>,
-    n_room: usize,
-    n_least: usize,
-) -> Vec<Vec<Group>> {
+fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize, n_least: usize) -> Vec<Vec<Group>> {
     let n_parts = total(writer, &groups).div_ceil(n_room.max(1)).max(n_least);
     let n_fair = total(writer, &groups).div_ceil(n_parts);
     let mut parts: Vec<Vec<Group>> = Vec::new();

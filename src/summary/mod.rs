@@ -148,8 +148,9 @@ pub fn summarize(
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Report, SummaryError> {
     let started = Instant::now();
+    let title = document.source.title.as_deref().map(short);
     let ask = Ask {
-        title: document.source.title.as_deref(),
+        title: title.as_deref(),
         language: options.language.as_deref(),
         n_words: options.n_words,
     };
@@ -162,7 +163,7 @@ pub fn summarize(
     }
     let chunks = chunk::split(document, budget.n_text, &|text| reader.tokenizer.count(text));
     let n_tokens = chunks.iter().map(|c| c.n_tokens).sum();
-    let n_pages = u32::try_from(document.pages.len()).unwrap_or(u32::MAX);
+    let n_pages = u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX);
     observe(Event::Started { n_pages, n_chunks: chunks.len(), n_tokens });
     let mut writer = Writer {
         reader,
@@ -197,7 +198,13 @@ pub fn summarize(
     report.checks = checks(document, &summary);
     report.rolling = read.rolling;
     report.chunks = read.chunks;
-    report.summary = Some(summary);
+    if summary.statements.is_empty() {
+        report.status = Status::Failed;
+        report.reason =
+            Some(format!("the model wrote nothing usable on `{}`", document.source.uri));
+    } else {
+        report.summary = Some(summary);
+    }
     Ok(report)
 }
 
@@ -260,7 +267,8 @@ impl Writer<'_> {
         self.reader.tokenizer.count(text)
     }
 
-    /// The first lines that together have at most `n_tokens` tokens.
+    /// The first lines that together have at most `n_tokens` tokens; of the first at least its
+    /// beginning, so that nothing is ever made of something.
     fn within(&self, lines: &[String], n_tokens: usize) -> Vec<String> {
         let mut left = n_tokens;
         let fits = |line: &&String| match left.checked_sub(self.count(line) + 2) {
@@ -270,7 +278,16 @@ impl Writer<'_> {
             }
             None => false,
         };
-        lines.iter().take_while(fits).cloned().collect()
+        let mut kept: Vec<String> = lines.iter().take_while(fits).cloned().collect();
+        if kept.is_empty()
+            && let Some(first) = lines.first()
+        {
+            let words: Vec<&str> = first.split_whitespace().collect();
+            let fits = |n: &usize| self.count(&words[..*n].join(" ")) + 3 <= n_tokens;
+            let n_words = (1..words.len()).rev().find(fits).unwrap_or(1);
+            kept.push(format!("{}…", words[..n_words].join(" ")));
+        }
+        kept
     }
 }
 
@@ -281,6 +298,16 @@ impl From<Finish> for FinishReason {
             Finish::Length => Self::Length,
             Finish::Repetition => Self::Repetition,
         }
+    }
+}
+
+/// A title as prompts take it: some documents have theirs go on for pages.
+fn short(title: &str) -> String {
+    const N_CHARS: usize = 200;
+    let line = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(N_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
@@ -315,7 +342,7 @@ fn blank(reader: &Reader<'_>, document: &Document, options: &Options, budget: &B
             bytes: source.n_bytes,
             format: source.format.as_str().to_owned(),
             title: source.title.clone(),
-            n_pages: u32::try_from(document.pages.len()).unwrap_or(u32::MAX),
+            n_pages: u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX),
             n_chars: document.char_offset(document.text.len()),
             coverage,
         },

@@ -58,12 +58,12 @@ pub fn read(
         let mut seen = || observe(Event::TokenWritten);
         let n_reply = writer.budget.n_reply;
         let mut notes = writer.ask_here(&question, &prompt.suffix, n_reply, &summary, &mut seen)?;
-        notes.lines.retain(|line| !statements::is_among(line, &noted));
-        noted.extend(notes.lines.iter().map(|line| statements::words(line)));
         if notes.lines.is_empty() {
             let message = format!("the model wrote nothing usable on chunk {}", chunk.seq);
             writer.warn("no_notes", Some(chunk.pages.0), message);
         }
+        notes.lines.retain(|line| !statements::is_among(line, &noted));
+        noted.extend(notes.lines.iter().map(|line| statements::words(line)));
         summary = roll(writer, &summary, &notes.lines, &mut seen)?;
         if !last {
             writer.stream.restore()?;

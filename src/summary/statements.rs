@@ -47,11 +47,13 @@ fn instructions(prompt: &[Piece]) -> Vec<HashSet<String>> {
         Piece::Markup(_) | Piece::Hole(_) => None,
     });
     let said: String = texts.collect();
-    // Notes and summaries in the prompt stand above the instruction, which is its last paragraph.
-    let last = said.trim_end().rsplit("\n\n").next().unwrap_or_default();
-    sentence::split(last)
-        .into_iter()
-        .map(|range| words(&last[range]))
+    // Notes and summaries in the prompt stand above the instruction, which is its last paragraph;
+    // a model without a chat template gets one more, the cue for its reply.
+    let last = said.trim_end();
+    let at = last.rmatch_indices("\n\n").nth(1).map_or(0, |(at, _)| at);
+    let lines = last[at..].lines().filter(|line| !line.trim_start().starts_with("- "));
+    lines
+        .flat_map(|line| sentence::split(line).into_iter().map(|range| words(&line[range])))
         .filter(|words| (3..=N_LONGEST_INSTRUCTION).contains(&words.len()))
         .map(|words| words.into_iter().collect())
         .collect()
@@ -73,7 +75,7 @@ mod tests {
     fn a_reply_becomes_sentences_without_echoes_and_repetitions() {
         let prompt = [Piece::Text(
             "- Berta counted ships.\n\nSummarize this part in at most 96 words. Write short sentences, one on each line. \
-             Keep names and numbers."
+             Keep names and numbers.\n\nSummary of this part, one short sentence on each line:\n"
                 .to_owned(),
         )];
         let reply = "Berta counted 7 ships. Dr. Aldo left in 1874.\nThis part was summarized in at most 96 words.\n\

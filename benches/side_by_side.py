@@ -1,6 +1,6 @@
 """longsum and llama.cpp side by side: the same GGUF, the same threads, in turn, in one run.
 
-python3 benches/llama_cpp.py MODEL.gguf [ROUNDS]
+python3 benches/side_by_side.py MODEL.gguf [ROUNDS]
 
 Needs the PyPI package llama-cpp-python and a built bench: cargo bench --bench decoder --no-run.
 Each round runs one program, then the other; the table has the best and the median of all rounds.
