@@ -58,7 +58,9 @@ fn run(job: &Job) -> Result<Exit> {
     let progress = Progress::new(job.quiet);
     let model_id = job.model.as_deref().ok_or(Failure::NoModel)?;
     let (path, revision) = find_model(model_id, &progress)?;
-    let loaded = progress.while_loading(model_id, || Loaded::open(&path, &Device::Cpu))?;
+    let loaded = progress.while_loading(model_id, || {
+        Loaded::open(&path, &Device::Cpu).map_err(anyhow::Error::from)
+    })?;
     let about = batch::about(&loaded, model_id, revision);
     let reader = Reader {
         model: &loaded.decoder,

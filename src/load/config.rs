@@ -164,7 +164,7 @@ pub fn parse(json: &Value) -> Result<Spec, LoadError> {
         tied: config.flag("tie_word_embeddings", matches!(family.as_str(), "falcon" | "mpt")),
         family,
     };
-    if spec.n_heads % spec.n_kv_heads != 0 {
+    if !spec.n_heads.is_multiple_of(spec.n_kv_heads) {
         let what = format!("is {}, which does not divide {n_heads} query heads", spec.n_kv_heads);
         return Err(LoadError::config("num_key_value_heads", what));
     }

@@ -195,7 +195,7 @@ impl Metadata<'_> {
         };
         let (n_embd, n_heads) = (count("embedding_length")?, count("attention.head_count")?);
         let n_kv_heads = maybe_count("attention.head_count_kv").unwrap_or(n_heads);
-        if n_heads % n_kv_heads != 0 {
+        if !n_heads.is_multiple_of(n_kv_heads) {
             let what = format!("is {n_kv_heads}, which does not divide {n_heads} query heads");
             return Err(LoadError::config(&key("attention.head_count_kv"), what));
         }

@@ -8,8 +8,7 @@
 
 #![expect(
     clippy::inline_always,
-    clippy::many_single_char_names,
-    reason = "what is not inlined is not compiled for the instructions; formulas have short names"
+    reason = "what is not inlined is not compiled for the instructions"
 )]
 
 #[cfg(target_arch = "x86_64")]

@@ -154,7 +154,8 @@ fn is_quoted(statement: &Statement) -> bool {
 /// and so on.
 fn spread(lines: &[String]) -> Vec<String> {
     let mut order = Vec::with_capacity(lines.len());
-    let mut gaps = VecDeque::from([0..lines.len()]);
+    let mut gaps = VecDeque::new();
+    gaps.push_back(0..lines.len());
     while let Some(gap) = gaps.pop_front() {
         if !gap.is_empty() {
             let middle = gap.start + gap.len() / 2;

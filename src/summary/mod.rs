@@ -1,8 +1,8 @@
 //! The method: a document is read chunk by chunk, notes are taken, and the notes make the summary.
 //!
 //! This is where the two sides meet: text (documents, chunks, prompts) and tensors (a stream over a
-//! language model). [`rolling`] reads, [`finish`] merges, [`budget`] counts tokens before any call,
-//! [`statements`] cuts replies into statements, [`cite`] finds the sentences that one rests on.
+//! language model). `rolling` reads, `finish` merges, `budget` counts tokens before any call,
+//! `statements` cuts replies into statements, `cite` finds the sentences that one rests on.
 //!
 //! Invariant: the final summary is made from the notes of every chunk, never from what the cache
 //! still holds at the end; and no prompt is longer than the stream can see at once.
