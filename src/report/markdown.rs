@@ -40,7 +40,9 @@ pub fn markdown(report: &Report) -> String {
 /// What was read, and what was not.
 fn read(report: &Report) -> String {
     let Coverage { text, empty, needs_ocr, failed } = &report.source.coverage;
-    let mut parts = vec![format!("{} pages; text on {}", report.source.n_pages, list(text))];
+    let n_pages = report.source.n_pages;
+    let word = if n_pages == 1 { "page" } else { "pages" };
+    let mut parts = vec![format!("{n_pages} {word}; text on {}", list(text))];
     for (what, ranges) in
         [("empty", empty), ("no text layer, OCR needed", needs_ocr), ("could not be read", failed)]
     {
