@@ -175,10 +175,10 @@ fn span(groups: &[Group]) -> Range<usize> {
 /// Cuts the groups into runs that fit `n_room` tokens each, of about the same size: as few as there
 /// can be, but at least `n_least` where there are so many groups.
 fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize, n_least: usize) -> Vec<Vec<Group>> {
-    let n_parts = total(writer, &groups).div_ceil(n_room.max(1)).max(n_least);
-    let n_fair = total(writer, &groups).div_ceil(n_parts);
+    let n_all = total(writer, &groups).max(1);
+    let n_parts = n_all.div_ceil(n_room.max(1)).max(n_least);
     let mut parts: Vec<Vec<Group>> = Vec::new();
-    let mut n_used = 0;
+    let (mut n_before, mut n_used) = (0, 0);
     let mut rest = VecDeque::from(groups);
     while let Some(mut group) = rest.pop_front() {
         let n = cost(writer, &group);
@@ -189,8 +189,12 @@ fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize, n_least: usize) 
             rest.push_front(group);
             continue;
         }
+        // The part in whose share of the whole the middle of this group lies.
+        let share = (n_before + n / 2) * n_parts / n_all;
+        n_before += n;
+        let n_now = parts.len();
         match parts.last_mut() {
-            Some(part) if n_used + n <= n_room && n_used < n_fair => {
+            Some(part) if n_used + n <= n_room && share < n_now => {
                 part.push(group);
                 n_used += n;
             }
