@@ -209,11 +209,11 @@ pub(super) fn decode(uri: &str, bytes: &[u8]) -> Result<(String, Option<Warning>
     Ok((text.into_owned(), Some(Warning::new("encoding_guessed", message))))
 }
 
-fn n_unknown(text: &str) -> usize {
+pub(super) fn n_unknown(text: &str) -> usize {
     text.chars().filter(|&c| c == '\u{FFFD}').count()
 }
 
-fn lossy(encoding: &'static Encoding, n_bad: usize) -> Warning {
+pub(super) fn lossy(encoding: &'static Encoding, n_bad: usize) -> Warning {
     let message = format!("{n_bad} places are not valid {} and became U+FFFD", encoding.name());
     Warning::new("encoding_errors", message)
 }
