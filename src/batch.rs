@@ -9,7 +9,8 @@ use crate::load::Loaded;
 use crate::report::Model;
 
 /// Extensions of the files that a folder is searched for.
-pub const EXTENSIONS: [&str; 7] = ["pdf", "md", "markdown", "mdown", "mkd", "txt", "text"];
+pub const EXTENSIONS: [&str; 10] =
+    ["pdf", "html", "htm", "xhtml", "md", "markdown", "mdown", "mkd", "txt", "text"];
 
 /// A document to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

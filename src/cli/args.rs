@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Summarize documents of any length on this machine.
 ///
-/// Reads PDF, Markdown and plain text through a language model whose memory never grows, and
+/// Reads PDF, HTML, Markdown and plain text through a language model whose memory never grows, and
 /// writes rolling and final summaries with the pages and words that each statement rests on.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true, after_help = EXAMPLES)]

@@ -6,6 +6,7 @@
 mod clean;
 mod furniture;
 mod glyph;
+mod html;
 mod ligature;
 mod markdown;
 mod pdf;
@@ -72,16 +73,19 @@ pub enum Format {
     Text,
     /// Markdown (`CommonMark`, with tables, footnotes and front matter).
     Markdown,
+    /// HTML and XHTML, what surrounds the text on its page left out.
+    Html,
 }
 
 impl Format {
-    /// The name used in reports: `pdf`, `text` or `markdown`.
+    /// The name used in reports: `pdf`, `text`, `markdown` or `html`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pdf => "pdf",
             Self::Text => "text",
             Self::Markdown => "markdown",
+            Self::Html => "html",
         }
     }
 }
@@ -230,15 +234,18 @@ impl DocumentError {
             Self::Damaged { .. } => {
                 Some("download it again, or open it in a viewer and save a copy")
             }
-            Self::Unsupported { .. } => Some("convert it to PDF, Markdown or plain text first"),
-            Self::Binary { .. } => Some("PDF, Markdown and plain text can be read"),
+            Self::Unsupported { .. } => {
+                Some("convert it to PDF, HTML, Markdown or plain text first")
+            }
+            Self::Binary { .. } => Some("PDF, HTML, Markdown and plain text can be read"),
         }
     }
 }
 
-/// Reads a file: as a PDF if it begins like one, else by its extension.
+/// Reads a file: as a PDF or HTML if it begins like one, else by its extension.
 ///
-/// `.md` and `.markdown` are Markdown; everything else is plain text.
+/// `.md` and `.markdown` are Markdown, `.html`, `.htm` and `.xhtml` HTML; everything else is plain
+/// text.
 ///
 /// # Errors
 /// [`DocumentError`] if nothing at all can be read. What is missing from a document that could be
@@ -253,7 +260,7 @@ pub fn read(path: &Path) -> Result<Document, DocumentError> {
 /// Reads a document that is in memory already, such as standard input.
 ///
 /// - `uri`: what reports and errors call it
-/// - `hint_extension`: `md`, `txt`, … where known; a PDF is known by its content
+/// - `hint_extension`: `md`, `txt`, … where known; PDF and HTML are known by their content
 ///
 /// # Errors
 /// As [`read`], without the reading.
@@ -281,12 +288,19 @@ pub fn read_bytes(
     }
     match hint_extension {
         Some("pdf") => Err(DocumentError::NotPdf { uri: uri.to_owned() }),
+        Some("html" | "htm" | "xhtml") => read_html(source, &bytes),
+        _ if html::begins_as_html(&bytes) => read_html(source, &bytes),
         Some("md" | "markdown" | "mdown" | "mkd") => {
             source.format = Format::Markdown;
             markdown::read(source, &bytes)
         }
         _ => text::read(source, &bytes),
     }
+}
+
+fn read_html(mut source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
+    source.format = Format::Html;
+    html::read(source, bytes)
 }
 
 /// A PDF may have up to 1,024 bytes of anything before its header (ISO 32000-1, annex H.3.4.1).

@@ -1,52 +1,171 @@
-//! Plain text: its encoding, its line ends, its form feeds.
+//! Plain text: its encoding, its lines, its form feeds, the headings marked with `#`.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use super::{Document, DocumentError, Page, PageStatus, Source, Warning, clean};
+use super::{Document, DocumentError, Heading, Page, PageStatus, Source, Warning, clean};
 
 pub(super) fn read(source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
     let (decoded, warning) = decode(&source.uri, bytes)?;
-    let mut text = String::with_capacity(decoded.len());
+    let sheets: Vec<String> = decoded.split('\x0C').map(normalize).collect();
+    drop(decoded);
+    let mut writer = Writer {
+        lines: Lines::of(&sheets),
+        is_script: sheets[0].starts_with("#!"),
+        ..Writer::default()
+    };
     let mut pages = Vec::new();
-    let mut sheets = decoded.split('\x0C').peekable();
-    while let Some(sheet) = sheets.next() {
-        if sheets.peek().is_none() && !pages.is_empty() && sheet.trim().is_empty() {
+    for (i, sheet) in sheets.iter().enumerate() {
+        let is_last = i + 1 == sheets.len();
+        if is_last && i > 0 && sheet.trim().is_empty() {
             break; // a form feed that ends the last page begins no other
         }
-        let start = text.len();
-        push_lines(&mut text, sheet);
-        let status = if text.len() > start { PageStatus::Text } else { PageStatus::Empty };
-        if status == PageStatus::Text && sheets.peek().is_some() {
-            text.push_str("\n\n");
+        let start = writer.text.len();
+        writer.page(sheet);
+        let status = if writer.text.len() > start { PageStatus::Text } else { PageStatus::Empty };
+        if status == PageStatus::Text && !is_last {
+            writer.text.push_str("\n\n");
         }
-        let number = u32::try_from(pages.len() + 1).unwrap_or(u32::MAX);
-        pages.push(Page { number, range: start..text.len(), status });
+        let number = u32::try_from(i + 1).unwrap_or(u32::MAX);
+        pages.push(Page { number, range: start..writer.text.len(), status });
     }
-    let mut document = Document::new(source, text, pages);
+    let mut document = Document::new(source, writer.text, pages);
+    document.headings = writer.headings;
+    document.settle_title();
     document.warnings.extend(warning);
     Ok(document)
 }
 
-/// Adds a page's lines without trailing spaces; two or more blank lines become one.
-fn push_lines(text: &mut String, sheet: &str) {
-    let start = text.len();
-    let mut n_blank = 0;
-    let mut line = String::new();
-    let sheet = sheet.replace("\r\n", "\n").replace('\r', "\n");
-    for raw in sheet.split('\n') {
-        line.clear();
-        clean::push(&mut line, raw);
-        let kept = line.trim_end();
-        if kept.is_empty() {
-            n_blank += 1;
-            continue;
+/// A page with plain characters and plain line ends.
+fn normalize(sheet: &str) -> String {
+    let mut clean = String::with_capacity(sheet.len());
+    clean::push(&mut clean, &sheet.replace("\r\n", "\n").replace('\r', "\n"));
+    clean
+}
+
+/// What a line of the file is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Lines {
+    /// A piece of a paragraph, which a blank line ends.
+    #[default]
+    Wrapped,
+    /// A paragraph, or what one speaker says.
+    Whole,
+}
+
+/// At most one line in ten is longer where lines are wrapped.
+const WRAPPED_CHARS: usize = 200;
+
+impl Lines {
+    fn of(sheets: &[String]) -> Self {
+        let mut n_chars = Vec::new();
+        let (mut n_turns, mut n_joints, mut n_go_on) = (0, 0, 0);
+        for sheet in sheets {
+            let mut before = "";
+            for line in sheet.split('\n').map(str::trim) {
+                if !line.is_empty() {
+                    n_chars.push(line.chars().count());
+                    n_turns += usize::from(is_turn(line));
+                    n_joints += usize::from(!before.is_empty());
+                    n_go_on += usize::from(goes_on(before, line));
+                }
+                before = line;
+            }
         }
-        if text.len() > start {
-            text.push_str(if n_blank > 0 { "\n\n" } else { "\n" });
+        if n_joints == 0 || n_go_on * 5 > n_joints {
+            return Self::Wrapped; // sentences run over the ends of lines
         }
-        n_blank = 0;
-        text.push_str(kept);
+        let n_lines = n_chars.len();
+        let (_, tenth, _) = n_chars.select_nth_unstable(n_lines * 9 / 10);
+        let is_transcript = n_lines >= 3 && n_turns * 2 > n_lines;
+        if *tenth > WRAPPED_CHARS || is_transcript { Self::Whole } else { Self::Wrapped }
     }
+}
+
+/// Whether a line carries on the sentence of the line before.
+fn goes_on(before: &str, line: &str) -> bool {
+    let is_open = before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, ',' | '-'));
+    is_open && line.starts_with(char::is_lowercase) && !is_turn(line)
+}
+
+/// Whether a line opens with the name of who speaks, and maybe the time before it.
+fn is_turn(line: &str) -> bool {
+    let is_time = |c: char| c.is_ascii_digit() || " [](),:./-".contains(c);
+    let Some((name, rest)) = line.trim_start_matches(is_time).split_once(':') else {
+        return false;
+    };
+    let words = || name.split_whitespace();
+    let is_name = |word: &str| {
+        word.starts_with(|c: char| c.is_alphanumeric() && !c.is_lowercase() || c == '(')
+    };
+    (rest.is_empty() || rest.starts_with(char::is_whitespace))
+        && (1..=4).contains(&words().count())
+        && name.len() <= 60
+        && name.starts_with(char::is_alphabetic)
+        && words().next().is_some_and(is_name)
+        && words().last().is_some_and(is_name)
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Writer {
+    lines: Lines,
+    /// Its `#` begin comments.
+    is_script: bool,
+    text: String,
+    headings: Vec<Heading>,
+}
+
+impl Writer {
+    /// Adds a page's lines without trailing spaces; two or more blank lines become one.
+    fn page(&mut self, sheet: &str) {
+        let start = self.text.len();
+        let mut is_parted = false;
+        let mut before = "";
+        let mut lines = sheet.split('\n').map(str::trim_end).peekable();
+        while let Some(line) = lines.next() {
+            // Lines of one rank under each other are a comment.
+            let alone = |next_to_it: &str| n_marks(next_to_it) != n_marks(line);
+            let heading = heading(line).filter(|_| {
+                !self.is_script && alone(before) && lines.peek().is_none_or(|next| alone(next))
+            });
+            before = line;
+            if line.is_empty() {
+                is_parted = true;
+                continue;
+            }
+            is_parted |= heading.is_some() || self.lines == Lines::Whole;
+            if self.text.len() > start {
+                self.text.push_str(if is_parted { "\n\n" } else { "\n" });
+            }
+            is_parted = heading.is_some();
+            let at = self.text.len();
+            self.text.push_str(heading.map_or(line, |(title, _)| title));
+            if let Some((_, level)) = heading {
+                self.headings.push(Heading { range: at..self.text.len(), level });
+            }
+        }
+    }
+}
+
+/// The words and the rank of a heading marked with `#`.
+fn heading(line: &str) -> Option<(&str, u8)> {
+    let level = n_marks(line);
+    let words = line[level..].strip_prefix(' ')?.trim();
+    // Marks may close a heading too: "## Title ##".
+    let open = words.trim_end_matches('#');
+    let words = if open.ends_with(' ') { open.trim_end() } else { words };
+    let is_heading = (1..=6).contains(&level)
+        && words.chars().nth(MAX_HEADING_CHARS).is_none()
+        && words.contains(char::is_alphanumeric)
+        && !words.ends_with(['.', ';', ',', '{', '}', '\\']);
+    is_heading.then_some((words, u8::try_from(level).ok()?))
+}
+
+/// A longer line is not a heading.
+const MAX_HEADING_CHARS: usize = 119;
+
+fn n_marks(line: &str) -> usize {
+    line.len() - line.trim_start_matches('#').len()
 }
 
 /// The text in these bytes, and a warning where the encoding had to be guessed.
@@ -90,11 +209,11 @@ pub(super) fn decode(uri: &str, bytes: &[u8]) -> Result<(String, Option<Warning>
     Ok((text.into_owned(), Some(Warning::new("encoding_guessed", message))))
 }
 
-fn n_unknown(text: &str) -> usize {
+pub(super) fn n_unknown(text: &str) -> usize {
     text.chars().filter(|&c| c == '\u{FFFD}').count()
 }
 
-fn lossy(encoding: &'static Encoding, n_bad: usize) -> Warning {
+pub(super) fn lossy(encoding: &'static Encoding, n_bad: usize) -> Warning {
     let message = format!("{n_bad} places are not valid {} and became U+FFFD", encoding.name());
     Warning::new("encoding_errors", message)
 }
@@ -116,7 +235,14 @@ fn utf_16_without_mark(head: &[u8], n_nul: usize) -> Option<&'static Encoding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DocumentError, read_bytes};
+    use proptest::prelude::*;
+
+    use super::super::{Document, DocumentError, read_bytes};
+    use crate::sentence;
+
+    fn read(text: &str) -> Document {
+        read_bytes("-", text.as_bytes().to_vec(), Some("txt")).unwrap()
+    }
 
     fn check(bytes: &[u8], expected: &str, code: Option<&str>) {
         let document = read_bytes("-", bytes.to_vec(), None).unwrap();
@@ -157,5 +283,113 @@ mod tests {
         let bytes: Vec<u8> = (0..4096_u32).map(|n| (n * n % 251) as u8 & 0xF0).collect();
         let err = read_bytes("a.bin", bytes, None).unwrap_err();
         assert!(matches!(err, DocumentError::Binary { .. }), "{err}");
+    }
+
+    fn check_headings(text: &str, expected: &str, headings: &[(u8, &str)]) {
+        let document = read(text);
+        assert_eq!(document.text, expected, "{text:?}");
+        let found = document.headings.iter().map(|h| (h.level, &document.text[h.range.clone()]));
+        assert_eq!(found.collect::<Vec<_>>(), headings, "{text:?}");
+    }
+
+    #[test]
+    fn marked_headings_lose_their_marks_and_are_remembered() {
+        check_headings(
+            "# The Harbour\nIt is old.\n## Depth\n\nNine\nmetres.\n\n###### No. 3: C# ##\nEnd.",
+            "The Harbour\n\nIt is old.\n\nDepth\n\nNine\nmetres.\n\nNo. 3: C#\n\nEnd.",
+            &[(1, "The Harbour"), (2, "Depth"), (6, "No. 3: C#")],
+        );
+        check_headings("# One\n## Two\ntext", "One\n\nTwo\n\ntext", &[(1, "One"), (2, "Two")]);
+        check_headings("a\x0C# Über\nb", "a\n\nÜber\n\nb", &[(1, "Über")]);
+        assert_eq!(read("# The Harbour\n\ntext").source.title.as_deref(), Some("The Harbour"));
+    }
+
+    #[test]
+    fn what_only_resembles_a_heading_is_text() {
+        for text in [
+            "#hashtag\n####### seven\n #\n#\n## ...",
+            "# a comment that is a sentence.\nmake all",
+            "# if (a) {\nx\n# }",
+            "# install what it needs\n# and what the tests need\nmake",
+            "  # indented\ntext",
+            "#!/bin/sh\n\n# Build it\nmake",
+            "It rose from\n#4 to #3.",
+        ] {
+            check_headings(text, text, &[]);
+        }
+        let long = format!("# {}\ntext", "word ".repeat(25));
+        check_headings(&long, &long.replace(" \n", "\n"), &[]);
+    }
+
+    #[test]
+    fn long_lines_are_paragraphs() {
+        let (a, b) = ("A quay of stone was built. ".repeat(9), "It stood. ".repeat(30));
+        let (a, b) = (a.trim(), b.trim());
+        let parted = format!("Title\n\n{a}\n\n{b}\n\n{a}");
+        assert_eq!(read(&format!("Title\n{a}\n{b}\n\n{a}\n")).text, parted);
+        assert_eq!(read(&format!("Title\n{a}\x0C{b}\n{a}")).text, parted);
+        // Without full stops nothing but the blank line parts them.
+        let open = "quay of stone ".repeat(20);
+        let document = read(&format!("A {open}\nB {open}"));
+        assert_eq!(sentence::split(&document.text).len(), 2);
+    }
+
+    #[test]
+    fn each_line_of_a_transcript_is_a_passage() {
+        check(
+            b"PROFESSOR A: So\nMaria Lopez: yes um\nGrad C: Right .\n[laughter]\n",
+            "PROFESSOR A: So\n\nMaria Lopez: yes um\n\nGrad C: Right .\n\n[laughter]",
+            None,
+        );
+        check(
+            b"[12/05, 10:02] Bob: hi\n[12/05, 10:03] Dr. Li: hello\n00:10:04 Speaker 2: bye",
+            "[12/05, 10:02] Bob: hi\n\n[12/05, 10:03] Dr. Li: hello\n\n00:10:04 Speaker 2: bye",
+            None,
+        );
+    }
+
+    #[test]
+    fn wrapped_lines_stay_as_they_are() {
+        let prose = "The lighthouse on Gull Rock was lit for the first time on 9 October\n\
+            1888. The keeper was a retired sailmaker named Thomas Orrin, who had\n\
+            never lived alone and, as he wrote on the first page of his notebook,\n\
+            \"did not expect to take to it.\"\n\nHe took to it.";
+        let verse =
+            "Who has seen the wind?\nNeither I nor you:\nBut when the leaves hang\ntrembling";
+        let list = "We need:\n- bread\n- salt\nNote: no butter\nAlso: http://example.org";
+        let wide = "quay of stone and\n".replace(' ', &" quay ".repeat(40)).repeat(20);
+        for text in [prose, verse, list, wide.trim_end(), "One line", "a\nb\n\nc\nd"] {
+            check(text.as_bytes(), text, None);
+        }
+        // A few long lines among wrapped ones make no paragraphs of them.
+        let mixed = format!("{prose}\n\n{}\n{prose}", "A table's row. ".repeat(20).trim());
+        check(mixed.as_bytes(), &mixed, None);
+    }
+
+    proptest! {
+        #[test]
+        fn pages_cover_the_text_and_headings_lie_in_it_in_order(
+            text in "([a-z]{1,9}|[A-Z][a-z]{0,5}: |#{1,7} |[.,é漢] ?| |\n|\r\n|\n\n|\x0C|\u{85}|[A-Z][a-z ]{210}){1,50}"
+        ) {
+            let document = read(&text);
+            let mut at = 0;
+            for page in &document.pages {
+                prop_assert_eq!(page.range.start, at);
+                at = page.range.end;
+            }
+            prop_assert_eq!(at, document.text.len());
+            let mut at = 0;
+            for heading in &document.headings {
+                prop_assert!(heading.range.start >= at && !heading.range.is_empty());
+                at = heading.range.end;
+                let (before, after) =
+                    (&document.text[..heading.range.start], &document.text[at..]);
+                prop_assert!(before.is_empty() || before.ends_with("\n\n"));
+                prop_assert!(after.is_empty() || after.starts_with("\n\n"));
+            }
+            let kept: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
+            let found: String = document.text.chars().filter(|c| c.is_alphanumeric()).collect();
+            prop_assert_eq!(found, kept);
+        }
     }
 }

@@ -79,7 +79,7 @@ pub struct Source {
     pub sha256: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// `pdf`, `text` or `markdown`.
+    /// `pdf`, `text`, `markdown` or `html`.
     pub format: String,
     /// Title, where the file states one.
     #[serde(skip_serializing_if = "Option::is_none")]

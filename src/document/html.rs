@@ -1,0 +1,773 @@
+//! HTML: the text for reading, the headings remembered; what surrounds the text on its page goes.
+//!
+//! A menu, a notice or a hidden element that holds half of the page's words is no such thing: the
+//! text is never lost to a rule of what surrounds it.
+
+mod tree;
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
+
+use self::tree::{Kind, Node, Role};
+use super::{Document, DocumentError, Heading, Page, PageStatus, Source, Warning, clean, text};
+
+pub(super) fn read(source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
+    let (decoded, warning) = decode(&source.uri, bytes)?;
+    let mut nodes = tree::parse(&decoded, decoded.trim_start().starts_with("<?xml"));
+    drop_what_is_beside(&mut nodes);
+    let mut writer = Writer::default();
+    for part in parts(&nodes) {
+        writer.walk(&nodes, part);
+    }
+    let (text, headings) = writer.finish();
+    let status = if text.is_empty() { PageStatus::Empty } else { PageStatus::Text };
+    let page = Page { number: 1, range: 0..text.len(), status };
+    let mut document = Document::new(source, text, vec![page]);
+    document.headings = headings;
+    document.source.title = title(&nodes, &document);
+    document.settle_title();
+    document.warnings.extend(warning);
+    Ok(document)
+}
+
+/// Whether bytes begin as HTML does, after white space, comments and an XML declaration.
+pub(super) fn begins_as_html(bytes: &[u8]) -> bool {
+    // Zero bytes are those of UTF-16.
+    let head = bytes.iter().take(8192).filter(|&&byte| byte != 0);
+    let head: Vec<u8> = head.map(u8::to_ascii_lowercase).collect();
+    let head = String::from_utf8_lossy(&head);
+    let mut rest = head.trim_start_matches(['\u{FEFF}', '\u{FFFD}']);
+    loop {
+        rest = rest.trim_start();
+        let end = if rest.starts_with("<!--") {
+            "-->"
+        } else if rest.starts_with("<?xml") {
+            "?>"
+        } else {
+            break;
+        };
+        let Some(at) = rest.find(end) else { return false };
+        rest = &rest[at + end.len()..];
+    }
+    let is_tag = |rest: &str| rest.starts_with([' ', '\t', '\r', '\n', '>', '/']);
+    rest.strip_prefix("<!doctype").is_some_and(|rest| rest.trim_start().starts_with("html"))
+        || rest.strip_prefix("<html").is_some_and(is_tag)
+}
+
+/// The text by its mark, else by what it says of its encoding, else as plain text is read.
+fn decode(uri: &str, bytes: &[u8]) -> Result<(String, Option<Warning>), DocumentError> {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]).to_ascii_lowercase();
+    let stated = declared(&head).filter(|encoding| {
+        // Words that can be read as ASCII are not in UTF-16.
+        ![UTF_8, UTF_16LE, UTF_16BE, REPLACEMENT].contains(encoding)
+    });
+    match stated {
+        Some(encoding) if Encoding::for_bom(bytes).is_none() => {
+            let (decoded, had_errors) = encoding.decode_without_bom_handling(bytes);
+            let warning = had_errors.then(|| text::lossy(encoding, text::n_unknown(&decoded)));
+            Ok((decoded.into_owned(), warning))
+        }
+        _ => text::decode(uri, bytes),
+    }
+}
+
+/// The encoding that a `meta` element or the XML declaration states.
+fn declared(head: &str) -> Option<&'static Encoding> {
+    let value = |tag: &str, key: &str| {
+        let rest = tag[tag.find(key)? + key.len()..].trim_start().strip_prefix('=')?.trim_start();
+        let rest = rest.trim_start_matches(['"', '\'']);
+        let label = rest.split(|c: char| c.is_whitespace() || "\"';,/?>".contains(c)).next()?;
+        Encoding::for_label(label.as_bytes())
+    };
+    let tag = |start: &str| start.split('>').next().unwrap_or_default().to_owned();
+    let declaration = head.trim_start().strip_prefix("<?xml").map(tag);
+    let stated = declaration.and_then(|declaration| value(&declaration, "encoding"));
+    stated.or_else(|| head.split("<meta").skip(1).find_map(|meta| value(&tag(meta), "charset")))
+}
+
+/// Words up to each node: bytes that are neither white space, nor in links, nor dropped.
+fn weigh(nodes: &[Node]) -> Vec<usize> {
+    let mut sums = Vec::with_capacity(nodes.len() + 1);
+    let (mut sum, mut skip_to) = (0, 0);
+    for (at, node) in nodes.iter().enumerate() {
+        sums.push(sum);
+        match node.kind {
+            Kind::Dropped | Kind::Link | Kind::Title => skip_to = skip_to.max(node.end),
+            Kind::Words if at >= skip_to => {
+                sum += node.text.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
+            }
+            _ => {}
+        }
+    }
+    sums.push(sum);
+    sums
+}
+
+/// Drops what surrounds the text, unless the text is there.
+fn drop_what_is_beside(nodes: &mut [Node]) {
+    let sums = weigh(nodes);
+    let n_all = sums[nodes.len()];
+    let mut beside = Vec::new();
+    let (mut at, mut n_beside) = (0, 0);
+    while at < nodes.len() {
+        let node = &nodes[at];
+        let n = sums[node.end] - sums[at];
+        if matches!(node.role, Role::Beside | Role::Header) && n * 2 <= n_all {
+            beside.push(at);
+            n_beside += n;
+            at = node.end;
+        } else {
+            at += 1;
+        }
+    }
+    if n_beside * 2 <= n_all {
+        for at in beside {
+            nodes[at].kind = Kind::Dropped;
+        }
+    }
+}
+
+/// What is read: the main part if it has half of the words, and the title before it.
+fn parts(nodes: &[Node]) -> Vec<Range<usize>> {
+    let sums = weigh(nodes);
+    let whole = 0..nodes.len();
+    let mut part = whole.clone();
+    let (mut n_part, mut at) = (sums[nodes.len()], 0);
+    while at < part.end {
+        let node = &nodes[at];
+        if node.kind == Kind::Dropped {
+            at = node.end;
+            continue;
+        }
+        let n = sums[node.end] - sums[at];
+        // A part of the main part must have nearly all of it.
+        let is_enough = if part == whole { n * 2 >= n_part } else { n * 5 >= n_part * 4 };
+        if node.role == Role::Main && is_enough {
+            part = at..node.end;
+            n_part = n;
+        }
+        at += 1;
+    }
+    let titles = ranges(nodes, Kind::Heading(1));
+    match titles.as_slice() {
+        [title] if title.end <= part.start => vec![title.clone(), part],
+        _ => vec![part],
+    }
+}
+
+/// The elements of a kind, those that were dropped left out.
+fn ranges(nodes: &[Node], kind: Kind) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < nodes.len() {
+        if nodes[at].kind == Kind::Dropped {
+            at = nodes[at].end;
+            continue;
+        }
+        if nodes[at].kind == kind {
+            found.push(at..nodes[at].end);
+        }
+        at += 1;
+    }
+    found
+}
+
+/// The words of some nodes as one line.
+fn line(nodes: &[Node]) -> String {
+    let words: String = nodes.iter().map(|node| node.text.as_str()).collect();
+    clean::line(&words)
+}
+
+/// The title that the page states, without the name of its site where the first heading says what
+/// the rest is.
+fn title(nodes: &[Node], document: &Document) -> Option<String> {
+    let title = line(&nodes[ranges(nodes, Kind::Title).first()?.clone()]);
+    let heading = document.headings.iter().find(|heading| heading.level == 1);
+    let heading = heading.map(|heading| &document.text[heading.range.clone()]);
+    let is_site = |rest: &str| {
+        let rest = rest.trim_start();
+        rest.starts_with(['|', '-', '\u{2013}', '\u{2014}', '\u{B7}', '\u{BB}', ':'])
+    };
+    match heading {
+        Some(heading) if title.strip_prefix(heading).is_some_and(is_site) => {
+            Some(heading.to_owned())
+        }
+        _ => Some(title).filter(|title| !title.is_empty()),
+    }
+}
+
+/// Deeper lists are not set in further.
+const MAX_INDENT: usize = 8;
+
+/// The text so far, and where in the tree it stands.
+#[derive(Default)]
+struct Writer {
+    text: String,
+    headings: Vec<Heading>,
+    /// Line breaks before the next word.
+    n_breaks: usize,
+    /// White space before the next word.
+    is_apart: bool,
+    /// The bullet or number of an item that has no words yet.
+    mark: Option<String>,
+    /// The number of the next item of each open list; `None` for bullets.
+    lists: Vec<Option<u64>>,
+    /// The outermost list has no item yet.
+    is_new_list: bool,
+    /// The heading that is open, and where its words begin.
+    heading: Option<(u8, Option<usize>)>,
+    n_headings: usize,
+    /// The cells of the row that is open, in a table of data.
+    row: Option<Vec<String>>,
+    is_table: bool,
+    n_pre: usize,
+    n_links: usize,
+    /// Where the text stood when the innermost link began.
+    link_at: usize,
+}
+
+impl Writer {
+    /// Writes these nodes.
+    fn walk(&mut self, nodes: &[Node], range: Range<usize>) {
+        let mut open: Vec<&Node> = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            while let Some(node) = open.pop_if(|node| node.end <= at) {
+                self.end(node.kind);
+            }
+            let node = &nodes[at];
+            at += 1;
+            match node.kind {
+                Kind::Words => self.words(&node.text),
+                Kind::Dropped | Kind::Title => at = node.end,
+                Kind::Link if is_sign(&nodes[at..node.end]) => at = node.end,
+                Kind::Raised if self.raised(&nodes[at..node.end]) => at = node.end,
+                kind => {
+                    self.start(kind);
+                    open.push(node);
+                }
+            }
+        }
+        while let Some(node) = open.pop() {
+            self.end(node.kind);
+        }
+    }
+
+    fn start(&mut self, kind: Kind) {
+        match kind {
+            Kind::Words | Kind::Title | Kind::Dropped | Kind::Inline | Kind::Raised => {}
+            Kind::Link => {
+                self.n_links += 1;
+                self.link_at = self.text.len();
+            }
+            Kind::Break => self.line_break(),
+            Kind::Rule | Kind::Paragraph => self.part(2),
+            Kind::Heading(level) => {
+                self.n_headings += 1;
+                if self.n_headings == 1 {
+                    self.mark = None;
+                    self.part(2);
+                    self.heading = Some((level, None));
+                }
+            }
+            Kind::List(first) => {
+                if self.lists.is_empty() {
+                    self.part(2);
+                    self.is_new_list = true;
+                }
+                self.lists.push(first);
+            }
+            Kind::Item(number) => self.item(number),
+            Kind::Table => {
+                self.part(2);
+                self.is_table = true;
+            }
+            Kind::Row if self.is_table => {
+                self.end_row();
+                self.row = Some(Vec::new());
+            }
+            Kind::Cell if self.is_table => {
+                self.row.get_or_insert_default().push(String::new());
+                self.is_apart = false;
+            }
+            Kind::Block | Kind::Row | Kind::Cell => self.block(),
+            Kind::Pre => {
+                self.part(2);
+                self.n_pre += 1;
+            }
+        }
+    }
+
+    fn end(&mut self, kind: Kind) {
+        match kind {
+            Kind::Link => self.n_links -= 1,
+            Kind::Paragraph => self.part(2),
+            Kind::Heading(_) => {
+                self.n_headings -= 1;
+                if self.n_headings == 0 {
+                    if let Some((level, Some(start))) = self.heading.take() {
+                        let range = start..self.text.len();
+                        self.headings.push(Heading { range, level });
+                    }
+                    self.part(2);
+                }
+            }
+            Kind::Item(_) => self.mark = None,
+            Kind::List(_) => {
+                self.lists.pop();
+                self.part(if self.lists.is_empty() { 2 } else { 1 });
+            }
+            Kind::Table => {
+                self.end_row();
+                self.is_table = false;
+                self.part(2);
+            }
+            Kind::Row if self.is_table => self.end_row(),
+            Kind::Cell if self.is_table => {}
+            Kind::Block | Kind::Row | Kind::Cell => self.block(),
+            Kind::Pre => {
+                self.n_pre -= 1;
+                self.part(2);
+            }
+            _ => {}
+        }
+    }
+
+    /// Parts what comes from what was: 1 by a line break, 2 by a blank line.
+    fn part(&mut self, n_breaks: usize) {
+        if self.is_one_line() {
+            self.is_apart = true;
+        } else if self.mark.is_none() {
+            self.n_breaks = self.n_breaks.max(n_breaks);
+        }
+    }
+
+    fn block(&mut self) {
+        self.part(if self.lists.is_empty() && self.n_pre == 0 { 2 } else { 1 });
+    }
+
+    /// A break ends the line; a second one ends the paragraph.
+    fn line_break(&mut self) {
+        if self.n_pre > 0 && !self.is_one_line() {
+            self.words("\n");
+        } else {
+            self.part((self.n_breaks + 1).min(2));
+        }
+    }
+
+    /// Whether all words go into one line: those of a heading or a cell.
+    fn is_one_line(&self) -> bool {
+        self.heading.is_some() || self.row.is_some()
+    }
+
+    fn item(&mut self, number: Option<u64>) {
+        let depth = self.lists.len().saturating_sub(1).min(MAX_INDENT);
+        let mut mark = "  ".repeat(depth);
+        match self.lists.last_mut() {
+            Some(Some(next)) => {
+                let number = number.unwrap_or(*next);
+                let _ = write!(mark, "{number}. ");
+                *next = number.saturating_add(1);
+            }
+            _ => mark.push_str("- "),
+        }
+        if self.is_one_line() {
+            self.is_apart = true;
+            return;
+        }
+        let is_after_heading =
+            self.headings.last().is_some_and(|heading| heading.range.end == self.text.len());
+        if self.mark.take().is_some() || self.is_new_list || is_after_heading {
+            self.part(1);
+        } else {
+            self.n_breaks = 1; // items have no blank lines between them
+        }
+        self.is_new_list = false;
+        self.mark = Some(mark);
+    }
+
+    /// Writes the row that is open, if any of its cells has words.
+    fn end_row(&mut self) {
+        let Some(mut cells) = self.row.take() else { return };
+        while cells.last().is_some_and(String::is_empty) {
+            cells.pop();
+        }
+        if !cells.is_empty() {
+            self.part(1);
+            self.begin().push_str(&cells.join(" | "));
+        }
+        self.part(1);
+    }
+
+    /// Writes a raised text that is a note's mark, `[1]`, or a number, in raised digits.
+    fn raised(&mut self, nodes: &[Node]) -> bool {
+        if nodes.len() > 8 || nodes.iter().any(|node| node.kind == Kind::Dropped) {
+            return false;
+        }
+        let text = line(nodes);
+        let begins_link = self.n_links > 0 && self.link_at == self.text.len();
+        let is_link = begins_link || nodes.iter().any(|node| node.kind == Kind::Link);
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits: Option<String> = text.chars().map(raise).collect();
+        if is_link && (is_number || text.chars().count() == 1) {
+            self.words(&format!("[{text}]"));
+        } else if let Some(digits) = digits {
+            self.words(&digits);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Adds words, runs of white space as one space; in preformatted text as they are.
+    fn words(&mut self, words: &str) {
+        let mut cleaned = String::with_capacity(words.len());
+        clean::push(&mut cleaned, words);
+        if self.n_pre > 0 && !self.is_one_line() {
+            self.lines(&cleaned);
+            return;
+        }
+        for piece in cleaned.split_inclusive(char::is_whitespace) {
+            let word = piece.trim_end();
+            if !word.is_empty() {
+                self.begin().push_str(word);
+            }
+            self.is_apart |= word.len() < piece.len();
+        }
+    }
+
+    /// Adds preformatted text, without the blank lines at its beginning.
+    fn lines(&mut self, lines: &str) {
+        let is_first = self.n_breaks > 0 || self.mark.is_some() || self.text.is_empty();
+        let lines = if is_first { lines.trim_start_matches('\n') } else { lines };
+        if !lines.is_empty() {
+            self.begin().push_str(lines);
+        }
+    }
+
+    /// Writes what stands before the next word. Returns where the word goes.
+    fn begin(&mut self) -> &mut String {
+        if let Some(cells) = &mut self.row {
+            if cells.is_empty() {
+                cells.push(String::new()); // words of a row before its first cell
+            }
+            let last = cells.len() - 1;
+            let cell = &mut cells[last];
+            if std::mem::take(&mut self.is_apart) && !cell.is_empty() {
+                cell.push(' ');
+            }
+            return cell;
+        }
+        if self.n_breaks > 0 {
+            self.text.truncate(self.text.trim_end().len());
+        }
+        let n_breaks = std::mem::take(&mut self.n_breaks);
+        let is_apart = std::mem::take(&mut self.is_apart);
+        if self.text.is_empty() {
+            // The text begins here.
+        } else if n_breaks > 0 {
+            self.text.extend(std::iter::repeat_n('\n', n_breaks));
+        } else if is_apart && !self.text.ends_with(char::is_whitespace) {
+            self.text.push(' ');
+        }
+        if let Some(mark) = self.mark.take() {
+            self.text.push_str(&mark);
+        }
+        if let Some((_, start @ None)) = &mut self.heading {
+            *start = Some(self.text.len());
+        }
+        &mut self.text
+    }
+
+    fn finish(mut self) -> (String, Vec<Heading>) {
+        self.text.truncate(self.text.trim_end().len());
+        (self.text, self.headings)
+    }
+}
+
+/// Whether a link shows no words: a sign at a heading, or at a note the way back.
+fn is_sign(link: &[Node]) -> bool {
+    let Some(words) = link.first() else { return false };
+    let words = words.text.trim();
+    words.starts_with('\u{21A9}') || link.len() == 1 && matches!(words, "#" | "\u{A7}" | "\u{B6}")
+}
+
+/// The raised form of a digit or sign.
+fn raise(c: char) -> Option<char> {
+    let raised = match c {
+        '0' => '\u{2070}',
+        '1' => '\u{B9}',
+        '2' => '\u{B2}',
+        '3' => '\u{B3}',
+        '4'..='9' => return char::from_u32(u32::from(c) - u32::from('4') + 0x2074),
+        '+' => '\u{207A}',
+        '-' | '\u{2212}' => '\u{207B}',
+        _ => return None,
+    };
+    Some(raised)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Document, Format, read_bytes};
+
+    fn read(html: &str) -> Document {
+        read_bytes("-", html.as_bytes().to_vec(), Some("html")).unwrap()
+    }
+
+    fn check(html: &str, expected: &str) {
+        assert_eq!(read(html).text, expected, "{html:?}");
+    }
+
+    fn check_headings(html: &str, expected: &[(u8, &str)]) {
+        let document = read(html);
+        let found = document.headings.iter().map(|h| (h.level, &document.text[h.range.clone()]));
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{html:?}");
+    }
+
+    #[test]
+    fn marks_go_and_words_stay() {
+        check(
+            "<p>A <i>b</i> <b>c</b>\n  <a href='http://f'>d  e</a>.<img alt=g src=h>",
+            "A b c d e.",
+        );
+        check("<p>one<p>two<br>three<br><br>four</p>five", "one\n\ntwo\nthree\n\nfour\n\nfive");
+        check(
+            "AT&amp;T &lt;b&gt; &eacute;&#233;&#x1F980; &nbsp; x&shy;y &notit",
+            "AT&T <b> éé🦀 xy ¬it",
+        );
+        check("<b>bo</b>ld<div>next</div>last", "bold\n\nnext\n\nlast");
+        check("<blockquote><p>quote</blockquote><hr>b", "quote\n\nb");
+        check("<pre>\nlet a = 1;\n  b\n</pre>after", "let a = 1;\n  b\n\nafter");
+        check("<pre>a\n<div>b</div><div>c<br> d</div></pre>", "a\nb\nc\n d");
+        check("<figure><img><figcaption>The quay.</figcaption></figure>x", "The quay.\n\nx");
+        check(
+            "<dl><dt>Quay<dd>A wall.<dt>Mole<dd>A dam.</dl>",
+            "Quay\n\nA wall.\n\nMole\n\nA dam.",
+        );
+    }
+
+    #[test]
+    fn notes_and_powers_keep_their_marks() {
+        check("word<sup><a href='#1'>1</a></sup> more", "word[1] more");
+        check("word<a href='#1'><sup>12</sup></a> more", "word[12] more");
+        check("word<sup>[<a href='#1'>1</a>]</sup>.", "word[1].");
+        check("10<sup>-6</sup> m<sup>2</sup>, 1<sup>st</sup>", "10⁻⁶ m², 1st");
+        check("<a href=x>10<sup>2</sup> days</a>", "10² days");
+        check("<p>Note. <a href='#2'>↩</a> <a href='#3'>↩<sup>2</sup></a>", "Note.");
+        check("<h2><a href='#a'>§</a>Quay</h2>", "Quay");
+    }
+
+    #[test]
+    fn lists_are_lines() {
+        check(
+            "x<ul><li>a<li><p>b</p><ul><li>c</li></ul></li><li>d</ul>after",
+            "x\n\n- a\n- b\n  - c\n- d\n\nafter",
+        );
+        check("<ol start=3><li>a<li>b<li value=9>c<li>d</ol>", "3. a\n4. b\n9. c\n10. d");
+        check("<ul><li><p>a</p><p>b</p></li><li></li><li>c</li></ul>", "- a\n\nb\n- c");
+        check("<p>x</p><ul><li><ul><li>a</ul></ul>", "x\n\n  - a");
+        check("<ul><li><h3>Quay</h3>a<li><h3>Mole</h3></ul>", "Quay\n\na\n\nMole");
+    }
+
+    #[test]
+    fn rows_of_data_are_lines_and_tables_that_arrange_a_page_are_not() {
+        check(
+            "<table><caption>T</caption><thead><tr><th>x<th>y</thead><tr><td>1<td><p>2<br>3</p></table>a",
+            "T\n\nx | y\n1 | 2 3\n\na",
+        );
+        check("<table><tr><td></td><td>b</td><td></td></tr><tr><td></tr></table>", " | b");
+        check("<table><tr><td><p>a<p>b<td>c</table>", "a\n\nb\n\nc");
+        check("<table><tr><td><table><tr><td>1<td>2</table></table>", "1 | 2");
+        check("<table role=none><tr><td>a<td>b</table>", "a\n\nb");
+        check("<table><tr><td><ul><li>a<li>b</ul><td>c</table>", "a b | c");
+    }
+
+    #[test]
+    fn headings_are_remembered_with_their_rank() {
+        let html = "<title>One two | Site</title><h1>One <i>two</i></h1>text<h2></h2>\
+            <h3>Three<br>four</h3><p>b<h6>Six</h6><p>c";
+        check(html, "One two\n\ntext\n\nThree four\n\nb\n\nSix\n\nc");
+        check_headings(html, &[(1, "One two"), (3, "Three four"), (6, "Six")]);
+        assert_eq!(read(html).source.title.as_deref(), Some("One two"));
+        assert_eq!(read("<h1>Quay</h1>a").source.title.as_deref(), Some("Quay"));
+        assert_eq!(read("<title> A\nb </title>").source.title.as_deref(), Some("A b"));
+    }
+
+    #[test]
+    fn what_is_not_for_reading_goes() {
+        let text = "A quay was built of stone in the year of the great storm.";
+        for html in [
+            "<script>if (a < b) {}</script><style>p {}</style>",
+            "<!-- comment --><template>t</template><noscript>t</noscript>",
+            "<nav><a href=x>Home</a> menu</nav><aside>Also read this.</aside>",
+            "<header><h1>Site</h1><ul><li>Menu</ul></header>",
+            "<div role=banner>Site</div><footer>All rights</footer>",
+            "<div class='box cookie-notice'>We use them.</div>",
+            "<form><label>Name</label><input value=v><select><option>o</select></form>",
+            "<p hidden>h</p><p style='display : none'>h</p><i aria-hidden=TRUE>h</i>",
+            "<svg><title>t</title><text>t</text></svg><math><annotation>t</annotation></math>",
+        ] {
+            check(&format!("<body>{html}<p>{text}</p>{html}"), text);
+        }
+        check("<header><h1>Quay</h1><p>By A.</header><p>It is old.", "Quay\n\nBy A.\n\nIt is old.");
+    }
+
+    #[test]
+    fn the_main_part_is_read_if_it_has_most_of_the_text() {
+        let long = "It is old and it is long. ".repeat(4);
+        let long = long.trim();
+        check(&format!("<div>beside</div><main>{long}</main><div>under</div>"), long);
+        check(&format!("<div role=main>x<article>{long}</article></div>y"), long);
+        check(&format!("<h1>Quay</h1>b<article>{long}</article>"), &format!("Quay\n\n{long}"));
+        check(&format!("<main>short</main><div>{long}</div>"), &format!("short\n\n{long}"));
+        let two = format!("<article>{long}</article>").repeat(3);
+        check(&two, &[long; 3].join("\n\n"));
+    }
+
+    #[test]
+    fn the_text_is_read_wherever_it_stands() {
+        let long = "It is old and it is long. ".repeat(4);
+        let long = long.trim();
+        for tag in ["form", "aside", "nav", "div hidden", "header", "footer"] {
+            check(
+                &format!("<p>x</p><{tag}>{long}"),
+                &format!(
+                    "x
+
+{long}"
+                ),
+            );
+        }
+        check(&format!("<p>x<button>{long}"), &format!("x{long}"));
+        check(&format!("<svg><path><p>{long}"), long);
+    }
+
+    #[test]
+    fn tags_in_wrong_places_end_where_browsers_end_them() {
+        check("<p>a<b>b<p>c</b>d</p>e", "ab\n\ncd\n\ne");
+        check("<div>a</span></p>b</div></div>c", "a\n\nb\n\nc");
+        check("<table><tr><td>a<div>b</td></div><td>c</tr></table>", "a b | c");
+        check("<h2>a</h3>b<h2>c<h3>d", "a\n\nb\n\nc\n\nd");
+        check("<ul><li><span>a<li>b</span></ul>c", "- a\n- b\n\nc");
+        check("</body></html>a<html><body>b", "ab");
+        let long = "It is old and it is long. ".repeat(40);
+        check_headings(&format!("<h1>a<p>{long}"), &[]);
+        check("<a name=x>a <a href=y>b <a href=z>c", "a b c");
+    }
+
+    #[test]
+    fn the_encoding_is_the_one_that_is_stated() {
+        let check = |bytes: &[u8], expected: &str, code: Option<&str>| {
+            let document = read_bytes("-", bytes.to_vec(), Some("html")).unwrap();
+            assert_eq!(document.text, expected);
+            assert_eq!(document.warnings.first().map(|warning| warning.code), code);
+        };
+        check(b"<meta charset=\"iso-8859-5\">\xBF\xE0", "Пр", None);
+        check(b"<META http-equiv=x content='text/html; charset=Shift_JIS'>\x8Aw", "学", None);
+        check(b"<?xml version='1.0' encoding='koi8-r'?><p>\xF0", "П", None);
+        check(b"\xEF\xBB\xBF<meta charset=koi8-r>\xC3\xA9", "é", None);
+        check(b"\xFF\xFE<\0p\0>\0\xE9\0", "é", None);
+        check(b"<meta charset=utf-8><p>na\xEFve", "naïve", Some("encoding_guessed"));
+        check(b"<meta charset=utf-16><p>\xC3\xA9", "é", None);
+        check(b"<meta charset=euc-jp><p>a\xFF", "a\u{FFFD}", Some("encoding_errors"));
+    }
+
+    #[test]
+    fn html_is_known_by_its_beginning() {
+        let format =
+            |text: &str| read_bytes("-", text.as_bytes().to_vec(), None).unwrap().source.format;
+        for html in [
+            "<!DOCTYPE html><p>a",
+            "\u{FEFF}\n<?xml version='1.0'?>\n<!-- > --><HTML lang=en>a",
+            "<html>",
+            "<!doctype\nHTML PUBLIC \"\">",
+        ] {
+            assert_eq!(format(html), Format::Html, "{html:?}");
+        }
+        for text in ["<p>a", "a <html>", "<htmlx>", "<!-- <html>", "<?xml?><svg>"] {
+            assert_eq!(format(text), Format::Text, "{text:?}");
+        }
+        let wide: Vec<u8> = "\u{FEFF}<html>a".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(read_bytes("-", wide, None).unwrap().source.format, Format::Html);
+        assert_eq!(
+            read_bytes("-", b"a".to_vec(), Some("xhtml")).unwrap().source.format,
+            Format::Html
+        );
+    }
+
+    #[test]
+    fn an_element_of_xhtml_may_end_with_its_start_tag() {
+        let html = "<?xml version='1.0'?><html><title/><script src='x'/><p/>a<a id='b'/></html>";
+        check(html, "a");
+    }
+
+    #[test]
+    fn hostile_nesting_costs_no_more_than_its_length() {
+        let n = 100_000;
+        for tag in ["div", "span", "ul", "table", "td", "p", "a href=x", "h1", "svg", "form", "x-y"]
+        {
+            let name = tag.split(' ').next().unwrap();
+            let open = format!("<{tag}>").repeat(n);
+            let close = format!("</{name}>").repeat(n);
+            for html in [
+                format!("{open}a"),
+                format!("{open}a{close}"),
+                format!("<b>{open}a{}", "</b>".repeat(n)),
+            ] {
+                let document = read(&html);
+                assert!(document.text == "a" || name == "svg", "{tag}: {:?}", document.text);
+            }
+        }
+        let lists = read(&"<ul><li>a".repeat(n));
+        assert_eq!(lists.text.matches("- a").count(), n);
+        assert!(lists.text.len() < 30 * n);
+    }
+
+    #[test]
+    fn a_document_may_end_anywhere() {
+        let html = "<!doctype html><title>é</title><body class='a'><!-- b --><h1>T&eacute;</h1>\
+            <ul><li>a<li>b</ul><table><tr><td>1<td>2</table><pre>\n x</pre><script>s()</script>\
+            <p>c<sup><a href='#d'>1</a></sup><svg><path/></svg>";
+        for end in 1..html.len() {
+            let bytes = html.as_bytes()[..end].to_vec();
+            let document = read_bytes("-", bytes, Some("html")).unwrap();
+            assert_eq!(document.pages[0].range, 0..document.text.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_page_covers_the_text_and_headings_lie_in_it_in_order(
+            pieces in prop::collection::vec(
+                "(</?(p|div|h[1-6]|ul|ol|li|table|tr|td|pre|sup|a|a href=x|b|br|hr|main|nav|svg|form|aside|title|script|caption)/?>|[a-zé]{1,9}|[ \n]|&[a-z]{1,3};?|[<>&/='\"!-])",
+                0..60,
+            )
+        ) {
+            let document = read(&format!("<p>{}", pieces.concat()));
+            prop_assert_eq!(&document.pages[0].range, &(0..document.text.len()));
+            prop_assert_eq!(document.text.trim_end(), &document.text);
+            let mut at = 0;
+            for heading in &document.headings {
+                prop_assert!(heading.range.start >= at && !heading.range.is_empty());
+                at = heading.range.end;
+                let (before, after) =
+                    (&document.text[..heading.range.start], &document.text[at..]);
+                prop_assert!(before.is_empty() || before.ends_with("\n\n"), "{:?}", document.text);
+                prop_assert!(after.is_empty() || after.starts_with("\n\n"), "{:?}", document.text);
+            }
+        }
+
+        #[test]
+        fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
+            let mut html = b"<!doctype html><meta charset=gbk>".to_vec();
+            html.extend(bytes);
+            let document = read_bytes("-", html, None).unwrap();
+            prop_assert_eq!(&document.pages[0].range, &(0..document.text.len()));
+        }
+    }
+}
