@@ -55,6 +55,9 @@ pub struct Evaluation {
     pub average: Average,
 }
 
+/// Makes summaries of a document, one for each of these lengths in words.
+pub type Summarizer<'a, E> = dyn FnMut(&str, &[usize]) -> Result<Vec<String>, E> + 'a;
+
 /// Scores a summarizer on one set, and names the documents that it failed on.
 ///
 /// - `summarize`: gets a document and the lengths of its references in words, once; gives a summary
@@ -67,7 +70,7 @@ pub struct Evaluation {
 /// If `summarize` gives more or fewer summaries than it was asked for.
 pub fn evaluate<E>(
     set: &Set,
-    summarize: &mut dyn FnMut(&str, &[usize]) -> Result<Vec<String>, E>,
+    summarize: &mut Summarizer<'_, E>,
     done: &mut dyn FnMut(usize),
 ) -> (Option<SetScores>, Vec<(usize, E)>) {
     let mut scores = Vec::new();
