@@ -289,3 +289,28 @@ fn help_is_as_it_was() {
         "`longsum --help` changed; if it should have: COLUMNS=100 longsum --help > tests/help.txt\n{text}"
     );
 }
+
+#[test]
+fn sets_are_scored_and_only_the_table_is_on_standard_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let eval = |args: &[&str]| longsum().arg("eval").args(args).output().unwrap();
+    check_error(&eval(&[path]), 2, &[path, "no sets", "hint", ".jsonl"]);
+    check_error(&eval(&["nowhere"]), 2, &["nowhere", "hint"]);
+
+    let sample = fs::read_to_string(sample("lighthouse.txt")).unwrap();
+    let line = serde_json::json!({"document": sample, "summary": "A keeper and his lamp."});
+    fs::write(dir.path().join("lights.jsonl"), format!("{line}\n{line}\n")).unwrap();
+    let json = report(&eval(&[path, "--format", "json", "--limit", "1"]));
+    assert_eq!(json["sets"][0]["name"], "lights");
+    assert_eq!(json["sets"][0]["n"], 1);
+    assert_eq!(json["sets"][0]["longsum"], json["average"]["longsum"]);
+    let table = String::from_utf8(eval(&[path]).stdout).unwrap();
+    assert!(table.starts_with("set") && table.contains("lights       2"), "{table}");
+
+    fs::write(dir.path().join("broken.jsonl"), "{}\n").unwrap();
+    let output = eval(&[path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("broken.jsonl`, line 1: missing field `document`"));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), table);
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and what its code must never name.
-const BANS: [(&str, &[&str]); 17] = [
+const BANS: [(&str, &[&str]); 18] = [
     // Text side: no tensors.
     ("document", TENSORS),
     ("sentence", TENSORS),
@@ -14,6 +14,7 @@ const BANS: [(&str, &[&str]); 17] = [
     ("token", TENSORS),
     ("report", TENSORS),
     ("event", TENSORS),
+    ("eval", TENSORS),
     // Tensor side: no documents, no JSON, no files, no terminal.
     ("cache", TEXT),
     ("model", TEXT),

@@ -29,6 +29,38 @@ Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 75 try again later
 pub enum Command {
     /// Print the JSON Schema of the output
     Schema,
+    /// Score summaries of documents that people have summarized too
+    Eval(Eval),
+}
+
+/// Summarizes each document to the length of its reference and prints ROUGE-1, ROUGE-2 and ROUGE-L
+/// (F1, with stemmer): the means of each set, and their average.
+#[derive(Debug, ClapArgs)]
+pub struct Eval {
+    /// Folder of sets: .jsonl or .jsonl.zst, on each line {"document", "summary"} or {"document",
+    /// "references"}
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// A GGUF file, a folder of safetensors, or a Hugging Face id (org/name[@revision][:file.gguf])
+    #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL")]
+    pub model: Option<String>,
+
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
+    pub format: EvalFormat,
+
+    /// Only the first documents of each set
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvalFormat {
+    /// A line for each set, for people
+    Table,
+    /// The same, unrounded
+    Json,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -121,6 +153,13 @@ fn pages(text: &str) -> Result<(u32, u32), String> {
         return Err(format!("the last page, {last}, comes before the first, {first}"));
     }
     Ok((first, last))
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err(format!("`{text}` is not a number from 1")),
+    }
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

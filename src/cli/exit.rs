@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use longsum::batch::InputError;
+use longsum::eval::SetError;
 use longsum::load::LoadError;
 use longsum::model::ModelError;
 use longsum::prompt::PromptError;
@@ -60,6 +61,9 @@ pub fn of(error: &anyhow::Error) -> Exit {
     if let Some(e) = error.downcast_ref::<InputError>() {
         return if e.is_usage() { Exit::Usage } else { Exit::SomeFailed };
     }
+    if let Some(e) = error.downcast_ref::<SetError>() {
+        return if e.is_usage() { Exit::Usage } else { Exit::SomeFailed };
+    }
     if let Some(e) = error.downcast_ref::<WriteError>() {
         return if e.is_usage() { Exit::Usage } else { Exit::TryAgain };
     }
@@ -88,6 +92,9 @@ pub fn tell(error: &anyhow::Error) {
 fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(e) = error.downcast_ref::<InputError>() {
         return e.hint();
+    }
+    if let Some(e) = error.downcast_ref::<SetError>() {
+        return e.hint().map(str::to_owned);
     }
     if let Some(e) = error.downcast_ref::<LoadError>() {
         return e.hint();

@@ -1,6 +1,7 @@
 //! The command line: the only place that knows clap, indicatif and anyhow.
 
 mod args;
+mod eval;
 mod exit;
 mod output;
 mod progress;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Some(Command::Schema) => {
             output::to_stdout(report::schema().as_bytes()).map(|()| Exit::Done)
         }
+        Some(Command::Eval(args)) => eval::run(&args),
         None => run(&args.job),
     };
     match result {

@@ -46,6 +46,13 @@ impl Progress {
         bar
     }
 
+    /// A bar for one set of documents.
+    pub fn set(&self, name: &str, n_documents: usize) -> ProgressBar {
+        let bar = self.bar(Some(n_documents as u64), "{msg} {wide_bar} {pos}/{len}  {eta} left");
+        bar.set_message(name.to_owned());
+        bar
+    }
+
     /// A bar for one document.
     pub fn document(&self, name: &str) -> DocumentBar {
         let bar = self.bar(None, "{spinner} {msg}");

@@ -1,0 +1,60 @@
+//! `longsum eval`: scores on sets of documents that people have summarized.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use longsum::eval::{Evaluation, Set, evaluate, set};
+
+use super::args::{Eval, EvalFormat};
+use super::exit::{self, Exit};
+use super::output;
+use super::progress::Progress;
+
+/// Summaries of a document, one for each of these lengths in words.
+// TODO: the beginning of the document stands in for the summarizer.
+#[expect(clippy::unnecessary_wraps, reason = "a summarizer can fail")]
+fn summaries(document: &str, n_words: &[usize]) -> Result<Vec<String>> {
+    let lead = |n: &usize| document.split_whitespace().take(*n).collect::<Vec<_>>().join(" ");
+    Ok(n_words.iter().map(lead).collect())
+}
+
+/// Scores every set of the folder, one after the other.
+pub fn run(args: &Eval) -> Result<Exit> {
+    let progress = Progress::new(false);
+    let mut sets = Vec::new();
+    let mut all_done = true;
+    for file in set::files(&args.dir)? {
+        let set = match Set::read(&file, args.limit) {
+            Ok(set) => set,
+            Err(error) => {
+                exit::tell(&error.into());
+                all_done = false;
+                continue;
+            }
+        };
+        let started = Instant::now();
+        let bar = progress.set(&set.name, set.samples.len());
+        let (scores, failed) =
+            evaluate(&set, &mut |document, n_words| summaries(document, n_words), &mut |n| {
+                bar.set_position(n as u64);
+            });
+        let n_secs = started.elapsed().as_secs_f64();
+        bar.println(format!("{}: {} documents in {n_secs:.1} s", set.name, set.samples.len()));
+        bar.finish_and_clear();
+        all_done &= failed.is_empty();
+        for (k, error) in failed {
+            let document = format!("{}, document {}: {error}", set.name, k + 1);
+            exit::tell(&error.context(document));
+        }
+        sets.extend(scores);
+    }
+    if !sets.is_empty() {
+        let evaluation = Evaluation::new(sets);
+        let text = match args.format {
+            EvalFormat::Table => evaluation.table(),
+            EvalFormat::Json => serde_json::to_string_pretty(&evaluation)? + "\n",
+        };
+        output::to_stdout(text.as_bytes())?;
+    }
+    Ok(if all_done { Exit::Done } else { Exit::SomeFailed })
+}
