@@ -156,11 +156,29 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// [`ModelError`] if a token is unknown or the device fails.
-    pub fn score(&mut self, ids: &[u32], mut each: impl FnMut(Tensor)) -> Result<(), ModelError> {
+    pub fn score(&mut self, ids: &[u32], each: impl FnMut(Tensor)) -> Result<(), ModelError> {
+        self.feed_each(ids, Want::All, each)
+    }
+
+    /// Feeds tokens and hands over the state of every one after the final norm, `[T, C]`, chunk by
+    /// chunk.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a token is unknown or the device fails.
+    pub fn states(&mut self, ids: &[u32], each: impl FnMut(Tensor)) -> Result<(), ModelError> {
+        self.feed_each(ids, Want::States, each)
+    }
+
+    fn feed_each(
+        &mut self,
+        ids: &[u32],
+        want: Want,
+        mut each: impl FnMut(Tensor),
+    ) -> Result<(), ModelError> {
         let mut rest = ids;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(self.cache.fit(rest.len()));
-            each(self.forward(now, Want::All)?.ok_or_else(nothing_fed)?);
+            each(self.forward(now, want)?.ok_or_else(nothing_fed)?);
             rest = later;
         }
         Ok(())

@@ -113,6 +113,8 @@ pub enum Want {
     Last,
     /// For every one.
     All,
+    /// For none; the states that logits would be made of, of every token.
+    States,
 }
 
 /// A language model as a stream sees it: the decoder, or a scripted one in tests.
@@ -126,9 +128,9 @@ pub trait LanguageModel {
     /// If the device has no room for it.
     fn new_cache(&self, layout: Layout) -> Result<KvCache, ModelError>;
 
-    /// Feeds one chunk, at most as long as [`KvCache::fit`] allows, and returns logits.
+    /// Feeds one chunk, at most as long as [`KvCache::fit`] allows, and returns logits or states.
     ///
-    /// - returns `[0, V]`, `[1, V]` or `[T, V]` f32, as wanted
+    /// - returns `[0, V]`, `[1, V]`, `[T, V]` or, after the final norm, `[T, C]` f32, as wanted
     ///
     /// # Errors
     /// [`CacheError::ChunkTooLong`] or [`ModelError::UnknownToken`], with the cache unchanged;
@@ -367,6 +369,7 @@ impl LanguageModel for Decoder {
             Want::Nothing => return Ok(Tensor::zeros((0, n_vocab), DType::F32, &Device::Cpu)?),
             Want::Last => x.i(ids.len() - 1..)?.contiguous()?,
             Want::All => x,
+            Want::States => return Ok(self.final_norm.forward(&x)?.to_dtype(DType::F32)?),
         };
         let logits = self.head.forward(&self.final_norm.forward(&x)?)?; // [1 or T, V]
         Ok(logits.to_dtype(DType::F32)?)

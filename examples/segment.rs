@@ -1,0 +1,56 @@
+//! Cuts documents into sentences as the program does, for training and for measuring.
+//!
+//! `cargo run --release --example segment < DOCUMENTS.jsonl > SENTENCES.jsonl`: each line is an
+//! object with `document`, a text; what comes out has `sentences` in its place, each
+//! `[text, kind]`, and everything else as it was. Kinds: `s` ends a sentence, `p` a paragraph, `h`
+//! is a heading.
+
+use std::io::{self, BufRead, BufWriter, Write};
+
+use longsum::{document, sentence};
+use serde_json::{Value, json};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for line in io::stdin().lock().lines() {
+        let mut fields: Value = serde_json::from_str(&line?)?;
+        let text = fields["document"].as_str().ok_or("a line without `document`")?.to_owned();
+        let fields = fields.as_object_mut().ok_or("a line that is no object")?;
+        fields.remove("document");
+        fields.insert("sentences".to_owned(), sentences(&text)?);
+        serde_json::to_writer(&mut out, &fields)?;
+        out.write_all(b"\n")?;
+        out.flush()?; // whoever asks may wait for the answer
+    }
+    Ok(())
+}
+
+fn sentences(text: &str) -> Result<Value, document::DocumentError> {
+    let mut lens: Vec<usize> = text.lines().map(|l| l.trim().len()).filter(|&n| n > 0).collect();
+    lens.sort_unstable();
+    let p90 = lens.get(lens.len() * 9 / 10).copied().unwrap_or(0);
+    let is_md = text.lines().any(|l| {
+        let r = l.trim_start_matches('#');
+        r.len() < l.len() && r.starts_with(' ')
+    });
+    let text = if p90 > 200 && is_md { text.replace('\n', "\n\n") } else { text.to_owned() };
+    let document = document::read_bytes("-", text.into_bytes(), is_md.then_some("md"))?;
+    let ranges = sentence::split(&document.text);
+    let cut = ranges.iter().map(|range| {
+        let at = document.headings.partition_point(|h| h.range.start < range.start);
+        let is_heading =
+            document.headings.get(at).is_some_and(|heading| heading.range.end <= range.end);
+        let whole = &document.text[range.clone()];
+        let text = whole.trim();
+        let gap = &whole[whole.trim_end().len()..];
+        let kind = if is_heading {
+            "h"
+        } else if gap.contains("\n\n") || range.end == document.text.len() {
+            "p"
+        } else {
+            "s"
+        };
+        json!([text, kind])
+    });
+    Ok(Value::Array(cut.collect()))
+}
