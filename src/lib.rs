@@ -44,6 +44,7 @@ pub mod memory;
 pub mod model;
 pub mod prompt;
 pub mod report;
+pub mod select;
 pub mod sentence;
 pub mod stream;
 pub mod summary;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and what its code must never name.
-const BANS: [(&str, &[&str]); 18] = [
+const BANS: [(&str, &[&str]); 19] = [
     // Text side: no tensors.
     ("document", TENSORS),
     ("sentence", TENSORS),
@@ -15,6 +15,7 @@ const BANS: [(&str, &[&str]); 18] = [
     ("report", TENSORS),
     ("event", TENSORS),
     ("eval", TENSORS),
+    ("select", TENSORS),
     // Tensor side: no documents, no JSON, no files, no terminal.
     ("cache", TEXT),
     ("model", TEXT),

@@ -1,6 +1,6 @@
 //! A folder as Hugging Face keeps it: `config.json` and `model.safetensors`, whole or in shards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,12 +18,48 @@ pub struct Folder {
     pub spec: Spec,
     /// The weight files, in order of their names.
     pub files: Vec<PathBuf>,
-    tensors: MmapedSafetensors,
+    tensors: Tensors,
+    /// Whether matrices are quantized to eight bits when they are handed over.
+    eight_bits: bool,
     dtype: DType,
     device: Device,
 }
 
+enum Tensors {
+    Mapped(MmapedSafetensors),
+    Held(HashMap<String, Tensor>),
+}
+
+impl Tensors {
+    fn load(&self, name: &str, device: &Device) -> Result<Option<Tensor>, candle_core::Error> {
+        match self {
+            Self::Mapped(files) if files.get(name).is_err() => Ok(None),
+            Self::Mapped(files) => files.load(name, device).map(Some),
+            Self::Held(tensors) => tensors.get(name).map(|t| t.to_device(device)).transpose(),
+        }
+    }
+}
+
 impl Folder {
+    /// From the contents of the files, quantized to eight bits.
+    ///
+    /// # Errors
+    /// [`LoadError`] if one is damaged.
+    pub fn held(config: &[u8], weights: &[u8], device: &Device) -> Result<Self, LoadError> {
+        let damaged = |what: String| LoadError::Damaged { path: "builtin".into(), what };
+        let config = serde_json::from_slice(config).map_err(|e| damaged(e.to_string()))?;
+        let tensors = candle_core::safetensors::load_buffer(weights, device)
+            .map_err(|e| damaged(e.to_string()))?;
+        Ok(Self {
+            spec: config::parse(&config)?,
+            files: Vec::new(),
+            tensors: Tensors::Held(tensors),
+            eight_bits: true,
+            dtype: DType::F32,
+            device: device.clone(),
+        })
+    }
+
     /// Opens a folder; matrices are handed over in `dtype` on `device`.
     ///
     /// # Errors
@@ -38,15 +74,19 @@ impl Folder {
         // mapped ends this process by a signal; that is the price of not copying the weights.
         let tensors = unsafe { MmapedSafetensors::multi(&files) }
             .map_err(|e| LoadError::Damaged { path: dir.to_owned(), what: e.to_string() })?;
-        Ok(Self { spec, files, tensors, dtype, device: device.clone() })
+        Ok(Self {
+            spec,
+            files,
+            tensors: Tensors::Mapped(tensors),
+            eight_bits: false,
+            dtype,
+            device: device.clone(),
+        })
     }
 
     fn tensor(&self, place: &Place, suffix: &str) -> Result<Option<Tensor>, candle_core::Error> {
         let name = format!("{}.{suffix}", place.module);
-        if self.tensors.get(&name).is_err() {
-            return Ok(None);
-        }
-        let whole = self.tensors.load(&name, &self.device)?;
+        let Some(whole) = self.tensors.load(&name, &self.device)? else { return Ok(None) };
         let Some(rows) = &place.rows else { return Ok(Some(whole)) };
         let parts = rows
             .iter()
@@ -64,7 +104,12 @@ impl Weights for Folder {
             Part::Embedding => None,
             _ => self.tensor(&place, "bias")?.map(|b| b.to_dtype(self.dtype)).transpose()?,
         };
-        Ok(Some(Linear::plain(&weight, self.dtype)?.with_bias(bias)))
+        let linear = if self.eight_bits {
+            Linear::eight_bits(&weight)?
+        } else {
+            Linear::plain(&weight, self.dtype)?
+        };
+        Ok(Some(linear.with_bias(bias)))
     }
 
     fn norm(

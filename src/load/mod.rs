@@ -1,6 +1,7 @@
 //! From files to a model: the only room of the tensor side that knows files and JSON.
 
 pub mod config;
+mod builtin;
 mod folder;
 mod gguf;
 pub mod hub;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 pub use folder::Folder;
 pub use gguf::Gguf;
-pub use open::Loaded;
+pub use open::{Extractor, Loaded};
 
 /// No count in a configuration is larger: heads, widths, layers, tokens of a vocabulary. More is a
 /// damaged file, and products of two of them still fit.

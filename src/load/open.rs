@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::folder::read_json;
 use super::{Folder, Gguf, LoadError};
-use crate::model::{Decoder, Spec};
+use crate::model::{Decoder, Salience, Spec};
 use crate::prompt::ChatTemplate;
+use crate::select::Weights;
 use crate::token::Tokenizer;
 
 /// A language model, ready to read.
@@ -31,6 +32,16 @@ pub struct Loaded {
     pub quantization: Option<String>,
     /// Number type of activations and cache.
     pub dtype: DType,
+    /// What chooses sentences, where the model was trained for that: then it writes nothing.
+    pub extractor: Option<Extractor>,
+}
+
+/// What makes an extractive summarizer of a decoder.
+pub struct Extractor {
+    /// The heads.
+    pub salience: Salience,
+    /// What was learnt of choosing.
+    pub weights: Weights,
 }
 
 /// Spellings of tokens with which models end a turn or a text.
@@ -54,7 +65,7 @@ impl Loaded {
         if path.is_dir() { open_folder(path, device) } else { open_gguf(path, device) }
     }
 
-    fn finish(mut self, more_stops: impl IntoIterator<Item = u32>) -> Result<Self, LoadError> {
+    pub(super) fn finish(mut self, more_stops: impl IntoIterator<Item = u32>) -> Result<Self, LoadError> {
         let named = ENDS
             .iter()
             .filter_map(|e| self.tokenizer.token_id(e))
@@ -87,6 +98,7 @@ fn open_gguf(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
         sha256: sha256(&[path.to_owned()])?,
         quantization: Some(gguf.quantization()),
         dtype,
+        extractor: None,
     };
     loaded.finish(meta.eos_id)
 }
@@ -106,6 +118,7 @@ fn open_folder(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
         sha256: sha256(&folder.files)?,
         quantization: None,
         dtype,
+        extractor: None,
     };
     let mut stops = Vec::new();
     for file in ["config.json", "generation_config.json"] {
@@ -116,7 +129,7 @@ fn open_folder(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
     loaded.finish(stops)
 }
 
-fn decoder(
+pub(super) fn decoder(
     spec: Spec,
     weights: &dyn crate::model::Weights,
     path: &Path,
@@ -185,6 +198,6 @@ fn sha256(files: &[PathBuf]) -> Result<String, LoadError> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

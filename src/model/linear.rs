@@ -62,6 +62,26 @@ impl Linear {
         Ok(Self { weight, bias: None })
     }
 
+    /// Quantized to eight bits on the spot, as ggml's Q8_0 has it: 32 columns share a scale.
+    ///
+    /// # Errors
+    /// If the tensor is no matrix or its rows are not made of whole blocks.
+    pub fn eight_bits(weight: &Tensor) -> Result<Self> {
+        let (n_rows, n_cols) = weight.dims2()?;
+        let numbers: Vec<f32> = weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        let mut bytes = Vec::with_capacity(numbers.len() / 32 * 34);
+        for block in numbers.chunks(32) {
+            let most = block.iter().fold(0f32, |most, x| most.max(x.abs()));
+            let scale = half::f16::from_f32(most / 127.0);
+            let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
+            bytes.extend(scale.to_le_bytes());
+            #[expect(clippy::cast_possible_truncation, reason = "rounded and clamped to a byte")]
+            bytes.extend(block.iter().map(|x| (x * inverse).round().clamp(-127.0, 127.0) as i8 as u8));
+        }
+        let packed = PackedMatrix::pack(packed::BlockFormat::Q8_0, &bytes, n_rows, n_cols);
+        Ok(Self::packed(packed.map_err(candle_core::Error::wrap)?))
+    }
+
     /// From quantized blocks in candle's hands, `[out, in]`.
     #[must_use]
     pub fn quantized(weight: QMatMul) -> Self {

@@ -11,9 +11,11 @@ mod linear;
 mod ops;
 pub mod packed;
 mod rope;
+mod salience;
 mod spec;
 mod vector;
 
 pub use decoder::{Decoder, LanguageModel, ModelError, Part, Want, Weights};
 pub use linear::Linear;
+pub use salience::{Salience, Scores};
 pub use spec::{Activation, Mlp, Norm, NormKind, Positions, Residual, Rope, RopeScaling, Spec};

@@ -1,0 +1,325 @@
+//! Which sentences make a summary: as many as its length allows, that together say most of what a
+//! summary of the document is expected to say.
+//!
+//! How likely a word is to stand in a summary, once, twice, ... is told by a logistic model of a
+//! few facts about it ([`Weights::word`]). A sentence is worth the words that it adds to those
+//! chosen already, and what a language model thinks of it. That is submodular, so choosing the best
+//! sentence time and again comes near the best choice (Lin and Bilmes 2011), and says nothing twice.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+
+use serde::Deserialize;
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::eval::stem::stem;
+
+/// Facts about a word that [`Weights::word`] weighs.
+pub const N_FACTS: usize = 14;
+/// Sentences of fewer words are not chosen.
+const N_LEAST_WORDS: usize = 5;
+/// The beginning of a document: this share of its words.
+const LEAD: f64 = 0.08;
+/// A shorter sentence counts as one of so many words, or every "Yes." would be a find.
+const N_SHORT: f64 = 4.0;
+
+/// What was learnt of choosing; `selection.json` beside the weights.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// Of the facts about a word, in the order of [`Terms::facts`].
+    pub word: [f64; N_FACTS],
+    /// Of the score of a sentence's last token.
+    pub last: f64,
+    /// Of the score of the comparison with the sentence's chunk.
+    pub chunk: f64,
+}
+
+/// One sentence of a document.
+#[derive(Debug, Clone)]
+pub struct Sentence {
+    /// Its words, stemmed, as numbers that [`Words`] gave.
+    words: Vec<u32>,
+    /// How many words stand between its white space.
+    n_words: usize,
+    is_heading: bool,
+    /// Whether it may be part of a summary.
+    pub may_stand: bool,
+}
+
+/// Numbers of words.
+#[derive(Debug, Default)]
+pub struct Words {
+    ids: HashMap<String, u32>,
+    stems: HashMap<String, u32>,
+    /// Whether a word is one that grammar needs, or a very short one, or digits.
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    is_stop: bool,
+    is_short: bool,
+    is_number: bool,
+}
+
+impl Words {
+    /// Takes in one sentence.
+    pub fn sentence(&mut self, text: &str, is_heading: bool) -> Sentence {
+        let words: Vec<u32> = text.unicode_words().map(|word| self.id(word)).collect();
+        let n_words = text.split_whitespace().count();
+        let may_stand = !is_heading && n_words >= N_LEAST_WORDS && is_prose(text);
+        Sentence { words, n_words, is_heading, may_stand }
+    }
+
+    fn id(&mut self, word: &str) -> u32 {
+        if let Some(&id) = self.ids.get(word) {
+            return id;
+        }
+        let lower = word.to_lowercase();
+        let stemmed = if lower.is_ascii() && lower.len() > 3 { stem(&lower) } else { lower.clone() };
+        let next = u32::try_from(self.kinds.len()).unwrap_or(u32::MAX);
+        let id = *self.stems.entry(stemmed.clone()).or_insert(next);
+        if id == next {
+            self.kinds.push(Kind {
+                is_stop: STOP_WORDS.split_ascii_whitespace().any(|stop| stop == lower),
+                is_short: stemmed.chars().count() <= 2,
+                is_number: stemmed.bytes().all(|b| b.is_ascii_digit()),
+            });
+        }
+        self.ids.insert(word.to_owned(), id);
+        id
+    }
+}
+
+/// Whether these are words in a sentence, and not a table's row, a formula or a line of dots.
+fn is_prose(text: &str) -> bool {
+    let n_letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let n_signs = text.chars().filter(|c| !c.is_whitespace()).count();
+    let leads = text.contains("....") || text.contains(". . . .") || text.contains(" | ");
+    n_letters * 10 >= n_signs * 6 && !leads
+}
+
+/// What is known of the words of a document.
+pub struct Terms<'a> {
+    words: &'a Words,
+    sentences: &'a [Sentence],
+    n_words: f64,
+    of_word: Vec<Term>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Term {
+    n: f64,
+    n_sentences: f64,
+    n_lead: f64,
+    n_headings: f64,
+    first: f64,
+    in_title: bool,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of words")]
+impl<'a> Terms<'a> {
+    /// Counts the words of the sentences that may be chosen, and of headings.
+    #[must_use]
+    pub fn new(words: &'a Words, sentences: &'a [Sentence]) -> Self {
+        let mut of_word = vec![Term::default(); words.kinds.len()];
+        let chosen = || sentences.iter().filter(|s| s.may_stand);
+        let n_words = chosen().map(|s| s.words.len()).sum::<usize>().max(1) as f64;
+        for &word in sentences.first().map_or(&[][..], |title| &title.words) {
+            of_word[word as usize].in_title = true;
+        }
+        let mut n_seen = 0;
+        for sentence in sentences {
+            let distinct: HashSet<u32> = sentence.words.iter().copied().collect();
+            if sentence.is_heading {
+                distinct.iter().for_each(|&word| of_word[word as usize].n_headings += 1.0);
+            }
+            if !sentence.may_stand {
+                continue;
+            }
+            let place = n_seen as f64 / n_words;
+            for word in distinct {
+                let term = &mut of_word[word as usize];
+                if term.n_sentences == 0.0 {
+                    term.first = place;
+                }
+                term.n_sentences += 1.0;
+            }
+            for &word in &sentence.words {
+                of_word[word as usize].n += 1.0;
+                of_word[word as usize].n_lead += if place < LEAD { 1.0 } else { 0.0 };
+            }
+            n_seen += sentence.words.len();
+        }
+        Self { words, sentences, n_words, of_word }
+    }
+
+    /// What speaks for a word in a summary of `n` words; the third fact, the logarithm of how often
+    /// the summary has it, is left at 0.
+    fn facts(&self, word: usize, n: f64) -> [f64; N_FACTS] {
+        let (term, kind) = (self.of_word[word], self.words.kinds[word]);
+        let expected = (n * term.n / self.n_words + 0.02).ln();
+        let in_lead = (n * term.n_lead / (LEAD * self.n_words).max(1.0) + 0.02).ln();
+        let flag = |yes: bool| if yes { 1.0 } else { 0.0 };
+        [
+            1.0,
+            expected,
+            0.0,
+            flag(kind.is_stop),
+            flag(kind.is_stop) * expected,
+            in_lead,
+            flag(term.in_title && !kind.is_stop),
+            if kind.is_stop { 0.0 } else { term.n_headings.ln_1p() },
+            term.n_sentences.max(1.0).ln() / 10.0,
+            term.first,
+            flag(kind.is_number),
+            n.ln() / 5.0,
+            expected * expected / 5.0,
+            flag(kind.is_short),
+        ]
+    }
+
+    /// Chooses sentences of together at least `n_words` words, where there are as many; in the order
+    /// in which they were chosen.
+    ///
+    /// - `salience`: what a language model thinks of each sentence
+    #[must_use]
+    pub fn choose(&self, n_words: usize, weights: &Weights, salience: &[f64]) -> Vec<usize> {
+        let n = n_words as f64;
+        let odds: Vec<f64> = (0..self.of_word.len())
+            .map(|word| self.facts(word, n).iter().zip(&weights.word).map(|(f, w)| f * w).sum())
+            .collect();
+        let mut n_said = vec![0_u32; odds.len()];
+        let worth = |sentence: usize, n_said: &mut [u32]| {
+            let words = &self.sentences[sentence].words;
+            let mut sum = 0.0;
+            for &word in words {
+                let at = word as usize;
+                n_said[at] += 1;
+                let odds = odds[at] + weights.word[2] * f64::from(n_said[at]).ln();
+                sum += 1.0 / (1.0 + (-odds).exp());
+            }
+            words.iter().for_each(|&word| n_said[word as usize] -= 1);
+            sum / (words.len() as f64).max(N_SHORT) + salience.get(sentence).copied().unwrap_or(0.0)
+        };
+        let mut heap: BinaryHeap<Found> = (0..self.sentences.len())
+            .filter(|&i| self.sentences[i].may_stand)
+            .map(|sentence| Found { worth: worth(sentence, &mut n_said), sentence })
+            .collect();
+        let (mut chosen, mut n_chosen) = (Vec::new(), 0);
+        while n_chosen < n_words
+            && let Some(best) = heap.pop()
+        {
+            // Worths only fall, so one that still leads after it was looked at again is the best.
+            let again = Found { worth: worth(best.sentence, &mut n_said), ..best };
+            if heap.peek().is_some_and(|next| *next > again) {
+                heap.push(again);
+                continue;
+            }
+            let sentence = &self.sentences[best.sentence];
+            sentence.words.iter().for_each(|&word| n_said[word as usize] += 1);
+            n_chosen += sentence.n_words;
+            chosen.push(best.sentence);
+        }
+        chosen
+    }
+}
+
+/// A sentence and what it is worth; of equals the earlier one leads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Found {
+    worth: f64,
+    sentence: usize,
+}
+
+impl Eq for Found {}
+
+impl Ord for Found {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.worth.total_cmp(&other.worth).then(other.sentence.cmp(&self.sentence))
+    }
+}
+
+impl PartialOrd for Found {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Words that English needs for its grammar.
+const STOP_WORDS: &str = "a about above after again against all also am an and any are as at be because been before \
+    being below between both but by can could did do does doing down during each few for from \
+    further had has have having he her here hers him his how i if in into is it its itself just may \
+    me might more most must my no nor not now of off on once only or other our out over own same \
+    shall she should so some such than that the their them then there these they this those through \
+    to too under until up upon very was we were what when where which while who whom why will with \
+    would you your";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn weights() -> Weights {
+        let mut word = [0.0; N_FACTS];
+        (word[1], word[2], word[3]) = (1.0, -2.0, -1.0);
+        Weights { word, last: 0.0, chunk: 0.0 }
+    }
+
+    fn choose(texts: &[&str], n_words: usize, salience: &[f64]) -> Vec<usize> {
+        let mut words = Words::default();
+        let sentences: Vec<_> = texts.iter().map(|text| words.sentence(text, false)).collect();
+        Terms::new(&words, &sentences).choose(n_words, &weights(), salience)
+    }
+
+    const TEXTS: [&str; 4] = [
+        "The river flooded the lower town in March.",
+        "The river flooded the lower town in March.",
+        "Nobody had read the warning of the river gauge.",
+        "Lunch was served at noon by two cooks.",
+    ];
+
+    #[test]
+    fn nothing_is_said_twice_while_there_is_something_else() {
+        let chosen = choose(&TEXTS, 16, &[]);
+        assert_eq!(chosen.len(), 2);
+        assert!(!(chosen.contains(&0) && chosen.contains(&1)), "{chosen:?}");
+    }
+
+    #[test]
+    fn salience_counts() {
+        assert_eq!(choose(&TEXTS, 5, &[0.0, 0.0, 0.0, 5.0]), [3]);
+    }
+
+    #[test]
+    fn tables_dots_and_headings_are_not_chosen() {
+        let mut words = Words::default();
+        for (text, is_heading, expected) in [
+            ("The gauge was read once a day.", false, true),
+            ("The gauge was read once a day", true, false),
+            ("Gauge | Level | 3 | 4 | 5", false, false),
+            ("Introduction ........................ 12 of 13", false, false),
+            ("12 14 16 18 20 22 24", false, false),
+            ("Yes, it was.", false, false),
+        ] {
+            assert_eq!(words.sentence(text, is_heading).may_stand, expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_length_is_kept(
+            texts in prop::collection::vec("([a-f]{1,4} ){5,9}end\\.", 1..20), n in 1_usize..80,
+        ) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let chosen = choose(&texts, n, &[]);
+            let n_words = |i: &usize| texts[*i].split_whitespace().count();
+            let all: usize = chosen.iter().map(n_words).sum();
+            let without_last: usize = chosen.iter().rev().skip(1).map(n_words).sum();
+            prop_assert!(without_last < n);
+            prop_assert!(all >= n || chosen.len() == texts.len());
+        }
+    }
+}
