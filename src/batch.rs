@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::document::{self, Document, DocumentError};
 use crate::load::Loaded;
 use crate::report::Model;
+use crate::summary::Reader;
 
 /// Extensions of the files that a folder is searched for.
 pub const EXTENSIONS: [&str; 10] =
@@ -172,6 +173,19 @@ fn walk(dir: &Path, skip: Option<&Path>, found: &mut Vec<PathBuf>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// A loaded model as a summary takes it.
+#[must_use]
+pub fn reader<'a>(loaded: &'a Loaded, about: &'a Model) -> Reader<'a> {
+    Reader {
+        model: &loaded.decoder,
+        tokenizer: &loaded.tokenizer,
+        chat: &loaded.chat,
+        stops: &loaded.stops,
+        about,
+        extract: loaded.extractor.as_ref().map(|e| (&e.salience, &e.weights)),
+    }
 }
 
 /// What a report says of a loaded model.

@@ -22,6 +22,7 @@
 //!     chat: &loaded.chat,
 //!     stops: &loaded.stops,
 //!     about: &about,
+//!     extract: None,
 //! };
 //! let document = document::read("report.pdf".as_ref())?;
 //! let report = summarize(&reader, &document, &Options::default(), &mut |_| {})?;

@@ -21,7 +21,10 @@ const N_LEAST_WORDS: usize = 5;
 /// The beginning of a document: this share of its words.
 const LEAD: f64 = 0.08;
 /// A shorter sentence counts as one of so many words, or every "Yes." would be a find.
-const N_SHORT: f64 = 4.0;
+const N_SHORT: f64 = 8.0;
+/// Where whole sentences hold less than this share of the words, as in transcripts and lists, others
+/// are taken too.
+const LEAST_WHOLE: f64 = 0.3;
 
 /// What was learnt of choosing; `selection.json` beside the weights.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -33,6 +36,8 @@ pub struct Weights {
     pub last: f64,
     /// Of the score of the comparison with the sentence's chunk.
     pub chunk: f64,
+    /// Of opening with a word that points at the sentence before.
+    pub pointing: f64,
 }
 
 /// One sentence of a document.
@@ -41,10 +46,14 @@ pub struct Sentence {
     /// Its words, stemmed, as numbers that [`Words`] gave.
     words: Vec<u32>,
     /// How many words stand between its white space.
-    n_words: usize,
-    is_heading: bool,
+    pub n_words: usize,
+    /// Whether it is a heading.
+    pub is_heading: bool,
     /// Whether it may be part of a summary.
     pub may_stand: bool,
+    /// Whether it is words, though perhaps not a whole sentence.
+    is_prose: bool,
+    points_back: bool,
 }
 
 /// Numbers of words.
@@ -68,8 +77,9 @@ impl Words {
     pub fn sentence(&mut self, text: &str, is_heading: bool) -> Sentence {
         let words: Vec<u32> = text.unicode_words().map(|word| self.id(word)).collect();
         let n_words = text.split_whitespace().count();
-        let may_stand = !is_heading && n_words >= N_LEAST_WORDS && is_prose(text);
-        Sentence { words, n_words, is_heading, may_stand }
+        let is_prose = !is_heading && n_words >= N_LEAST_WORDS && is_prose(text);
+        let may_stand = is_prose && is_whole(text);
+        Sentence { words, n_words, is_heading, may_stand, is_prose, points_back: points_back(text) }
     }
 
     fn id(&mut self, word: &str) -> u32 {
@@ -77,7 +87,8 @@ impl Words {
             return id;
         }
         let lower = word.to_lowercase();
-        let stemmed = if lower.is_ascii() && lower.len() > 3 { stem(&lower) } else { lower.clone() };
+        let stemmed =
+            if lower.is_ascii() && lower.len() > 3 { stem(&lower) } else { lower.clone() };
         let next = u32::try_from(self.kinds.len()).unwrap_or(u32::MAX);
         let id = *self.stems.entry(stemmed.clone()).or_insert(next);
         if id == next {
@@ -92,19 +103,68 @@ impl Words {
     }
 }
 
+/// Where hardly any sentence is whole, lets those that are words stand.
+pub fn settle(sentences: &mut [Sentence]) {
+    let n_of = |keep: fn(&Sentence) -> bool| -> usize {
+        sentences.iter().filter(|s| keep(s)).map(|s| s.n_words).sum()
+    };
+    #[expect(clippy::cast_precision_loss, reason = "counts of words")]
+    let share = n_of(|s| s.may_stand) as f64 / n_of(|s| s.is_prose).max(1) as f64;
+    if share < LEAST_WHOLE {
+        sentences.iter_mut().for_each(|s| s.may_stand = s.is_prose);
+    }
+}
+
+/// Whether a sentence begins and ends like one.
+fn is_whole(text: &str) -> bool {
+    let text = text.trim();
+    let first = text.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '-').chars().next();
+    let is_closing = |c: char| {
+        matches!(c, '"' | '\'' | ')' | ']' | '\u{2019}' | '\u{201D}' | '\u{BB}') || is_raised(c)
+    };
+    let numbered = text.split_whitespace().next().is_some_and(|word| {
+        word.trim_end_matches(['.', ')']).bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            && word.ends_with(['.', ')'])
+    });
+    first.is_some_and(|c| !c.is_lowercase() && c != '-')
+        && !numbered
+        && text
+            .trim_end_matches(is_closing)
+            .ends_with(['.', '!', '?', '\u{3002}', '\u{FF01}', '\u{FF1F}'])
+}
+
+/// Whether a character is a raised digit, as notes have.
+#[must_use]
+pub fn is_raised(c: char) -> bool {
+    matches!(c, '\u{B9}' | '\u{B2}' | '\u{B3}' | '\u{2070}'..='\u{2079}')
+}
+
+/// Whether the first word needs the sentence before to be understood.
+fn points_back(text: &str) -> bool {
+    let first = text.unicode_words().next().unwrap_or_default().to_lowercase();
+    POINTING.split_ascii_whitespace().any(|word| word == first)
+}
+
 /// Whether these are words in a sentence, and not a table's row, a formula or a line of dots.
 fn is_prose(text: &str) -> bool {
     let n_letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let n_signs = text.chars().filter(|c| !c.is_whitespace()).count();
-    let leads = text.contains("....") || text.contains(". . . .") || text.contains(" | ");
+    let leads = text.contains("... ") && text.ends_with(|c: char| c.is_ascii_digit())
+        || text.contains("....")
+        || text.contains(". . . .")
+        || text.contains(" | ");
     n_letters * 10 >= n_signs * 6 && !leads
 }
 
-/// What is known of the words of a document.
+/// What is known of the words of a document, as far as it was read.
 pub struct Terms<'a> {
     words: &'a Words,
     sentences: &'a [Sentence],
-    n_words: f64,
+    /// Words of all sentences that may be chosen.
+    n_all: f64,
+    /// Sentences read so far, and the words of those of them that may be chosen.
+    n_read: usize,
+    n_seen: f64,
     of_word: Vec<Term>,
 }
 
@@ -120,47 +180,51 @@ struct Term {
 
 #[expect(clippy::cast_precision_loss, reason = "counts of words")]
 impl<'a> Terms<'a> {
-    /// Counts the words of the sentences that may be chosen, and of headings.
+    /// Of a document's sentences; none is read yet.
     #[must_use]
     pub fn new(words: &'a Words, sentences: &'a [Sentence]) -> Self {
         let mut of_word = vec![Term::default(); words.kinds.len()];
-        let chosen = || sentences.iter().filter(|s| s.may_stand);
-        let n_words = chosen().map(|s| s.words.len()).sum::<usize>().max(1) as f64;
         for &word in sentences.first().map_or(&[][..], |title| &title.words) {
             of_word[word as usize].in_title = true;
         }
-        let mut n_seen = 0;
-        for sentence in sentences {
+        let chosen = sentences.iter().filter(|s| s.may_stand);
+        let n_all = chosen.map(|s| s.words.len()).sum::<usize>().max(1) as f64;
+        Self { words, sentences, n_all, n_read: 0, n_seen: 0.0, of_word }
+    }
+
+    /// Counts the words of the sentences up to this one, exclusive.
+    pub fn read_to(&mut self, end: usize) {
+        for sentence in &self.sentences[self.n_read..end] {
             let distinct: HashSet<u32> = sentence.words.iter().copied().collect();
             if sentence.is_heading {
-                distinct.iter().for_each(|&word| of_word[word as usize].n_headings += 1.0);
+                distinct.iter().for_each(|&word| self.of_word[word as usize].n_headings += 1.0);
             }
             if !sentence.may_stand {
                 continue;
             }
-            let place = n_seen as f64 / n_words;
+            let place = self.n_seen / self.n_all;
             for word in distinct {
-                let term = &mut of_word[word as usize];
+                let term = &mut self.of_word[word as usize];
                 if term.n_sentences == 0.0 {
                     term.first = place;
                 }
                 term.n_sentences += 1.0;
             }
             for &word in &sentence.words {
-                of_word[word as usize].n += 1.0;
-                of_word[word as usize].n_lead += if place < LEAD { 1.0 } else { 0.0 };
+                self.of_word[word as usize].n += 1.0;
+                self.of_word[word as usize].n_lead += if place < LEAD { 1.0 } else { 0.0 };
             }
-            n_seen += sentence.words.len();
+            self.n_seen += sentence.words.len() as f64;
         }
-        Self { words, sentences, n_words, of_word }
+        self.n_read = end;
     }
 
     /// What speaks for a word in a summary of `n` words; the third fact, the logarithm of how often
     /// the summary has it, is left at 0.
     fn facts(&self, word: usize, n: f64) -> [f64; N_FACTS] {
         let (term, kind) = (self.of_word[word], self.words.kinds[word]);
-        let expected = (n * term.n / self.n_words + 0.02).ln();
-        let in_lead = (n * term.n_lead / (LEAD * self.n_words).max(1.0) + 0.02).ln();
+        let expected = (n * term.n / self.n_seen.max(1.0) + 0.02).ln();
+        let in_lead = (n * term.n_lead / (LEAD * self.n_all).max(1.0) + 0.02).ln();
         let flag = |yes: bool| if yes { 1.0 } else { 0.0 };
         [
             1.0,
@@ -183,42 +247,60 @@ impl<'a> Terms<'a> {
     /// Chooses sentences of together at least `n_words` words, where there are as many; in the order
     /// in which they were chosen.
     ///
-    /// - `salience`: what a language model thinks of each sentence
+    /// - `among`: the sentences to choose from; those that may not stand in a summary are passed over
+    /// - `salience`: what a language model thinks of each sentence of the document
     #[must_use]
-    pub fn choose(&self, n_words: usize, weights: &Weights, salience: &[f64]) -> Vec<usize> {
+    pub fn choose(
+        &self,
+        among: impl Iterator<Item = usize>,
+        n_words: usize,
+        weights: &Weights,
+        salience: &[f64],
+    ) -> Vec<usize> {
         let n = n_words as f64;
-        let odds: Vec<f64> = (0..self.of_word.len())
-            .map(|word| self.facts(word, n).iter().zip(&weights.word).map(|(f, w)| f * w).sum())
-            .collect();
-        let mut n_said = vec![0_u32; odds.len()];
-        let worth = |sentence: usize, n_said: &mut [u32]| {
+        let among: Vec<usize> = among.filter(|&i| self.sentences[i].may_stand).collect();
+        // Of each word of theirs: its odds, and how often the chosen sentences say it.
+        let mut said: HashMap<u32, (f64, u32)> = HashMap::new();
+        for &word in among.iter().flat_map(|&i| &self.sentences[i].words) {
+            said.entry(word).or_insert_with(|| {
+                let facts = self.facts(word as usize, n);
+                (facts.iter().zip(&weights.word).map(|(f, w)| f * w).sum(), 0)
+            });
+        }
+        let worth = |sentence: usize, said: &mut HashMap<u32, (f64, u32)>| {
             let words = &self.sentences[sentence].words;
             let mut sum = 0.0;
-            for &word in words {
-                let at = word as usize;
-                n_said[at] += 1;
-                let odds = odds[at] + weights.word[2] * f64::from(n_said[at]).ln();
-                sum += 1.0 / (1.0 + (-odds).exp());
+            for word in words {
+                let Some((odds, n)) = said.get_mut(word) else { continue };
+                *n += 1;
+                sum += 1.0 / (1.0 + (-(*odds + weights.word[2] * f64::from(*n).ln())).exp());
             }
-            words.iter().for_each(|&word| n_said[word as usize] -= 1);
-            sum / (words.len() as f64).max(N_SHORT) + salience.get(sentence).copied().unwrap_or(0.0)
+            for word in words {
+                said.entry(*word).and_modify(|(_, n)| *n -= 1);
+            }
+            let pointing =
+                if self.sentences[sentence].points_back { weights.pointing } else { 0.0 };
+            let salience = salience.get(sentence).copied().unwrap_or(0.0);
+            sum / (words.len() as f64).max(N_SHORT) + salience + pointing
         };
-        let mut heap: BinaryHeap<Found> = (0..self.sentences.len())
-            .filter(|&i| self.sentences[i].may_stand)
-            .map(|sentence| Found { worth: worth(sentence, &mut n_said), sentence })
+        let mut heap: BinaryHeap<Found> = among
+            .iter()
+            .map(|&sentence| Found { worth: worth(sentence, &mut said), sentence })
             .collect();
         let (mut chosen, mut n_chosen) = (Vec::new(), 0);
         while n_chosen < n_words
             && let Some(best) = heap.pop()
         {
             // Worths only fall, so one that still leads after it was looked at again is the best.
-            let again = Found { worth: worth(best.sentence, &mut n_said), ..best };
+            let again = Found { worth: worth(best.sentence, &mut said), ..best };
             if heap.peek().is_some_and(|next| *next > again) {
                 heap.push(again);
                 continue;
             }
             let sentence = &self.sentences[best.sentence];
-            sentence.words.iter().for_each(|&word| n_said[word as usize] += 1);
+            for word in &sentence.words {
+                said.entry(*word).and_modify(|(_, n)| *n += 1);
+            }
             n_chosen += sentence.n_words;
             chosen.push(best.sentence);
         }
@@ -247,6 +329,10 @@ impl PartialOrd for Found {
     }
 }
 
+/// Words that open a sentence which leans on the one before.
+const POINTING: &str = "it this that these those they he she his her their its but and however thus so also such then \
+    therefore hence here there instead similarly moreover furthermore nevertheless yet or";
+
 /// Words that English needs for its grammar.
 const STOP_WORDS: &str = "a about above after again against all also am an and any are as at be because been before \
     being below between both but by can could did do does doing down during each few for from \
@@ -265,13 +351,15 @@ mod tests {
     fn weights() -> Weights {
         let mut word = [0.0; N_FACTS];
         (word[1], word[2], word[3]) = (1.0, -2.0, -1.0);
-        Weights { word, last: 0.0, chunk: 0.0 }
+        Weights { word, last: 0.0, chunk: 0.0, pointing: 0.0 }
     }
 
     fn choose(texts: &[&str], n_words: usize, salience: &[f64]) -> Vec<usize> {
         let mut words = Words::default();
         let sentences: Vec<_> = texts.iter().map(|text| words.sentence(text, false)).collect();
-        Terms::new(&words, &sentences).choose(n_words, &weights(), salience)
+        let mut terms = Terms::new(&words, &sentences);
+        terms.read_to(sentences.len());
+        terms.choose(0..sentences.len(), n_words, &weights(), salience)
     }
 
     const TEXTS: [&str; 4] = [
@@ -303,6 +391,10 @@ mod tests {
             ("Introduction ........................ 12 of 13", false, false),
             ("12 14 16 18 20 22 24", false, false),
             ("Yes, it was.", false, false),
+            ("which the town had never read before.", false, false),
+            ("2. Read the gauge once a day.", false, false),
+            ("The group wanted the following things:", false, false),
+            ("\u{201C}The gauge was read once a day.\u{201D}\u{B2}", false, true),
         ] {
             assert_eq!(words.sentence(text, is_heading).may_stand, expected, "{text}");
         }

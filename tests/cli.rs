@@ -204,10 +204,39 @@ fn a_document_without_text_gives_a_report_that_says_so() {
 }
 
 #[test]
+fn without_a_model_the_built_in_one_chooses_sentences_of_the_document() {
+    let schema = longsum().arg("schema").output().unwrap();
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    for name in ["flood-inquiry.pdf", "bus-stops.md", "apples.html"] {
+        let output = longsum().arg(sample(name)).args(["--length", "short"]).output().unwrap();
+        let report = report(&output);
+        assert!(jsonschema::is_valid(&schema, &report), "{name}");
+        let again = longsum().arg(sample(name)).args(["--length", "short"]).output().unwrap();
+        let mut again: Value = serde_json::from_slice(&again.stdout).unwrap();
+        again["timings"] = report["timings"].clone();
+        assert_eq!(again, report, "{name}");
+        assert_eq!(report["model"]["id"], "builtin");
+        let statements = report["summary"]["statements"].as_array().unwrap();
+        assert!(statements.len() > 2, "{name}");
+        let n_words = report["summary"]["text"].as_str().unwrap().split_whitespace().count();
+        assert!((100..200).contains(&n_words), "{name}: {n_words} words");
+        for statement in statements {
+            let quote = statement["citations"][0]["quote"]["exact"].as_str().unwrap();
+            let words: Vec<&str> = quote.split_whitespace().collect();
+            assert_eq!(statement["text"], words.join(" "), "{name}");
+        }
+        assert!(report["sections"].as_array().is_some_and(|s| s.len() > 2), "{name}");
+        assert_eq!(
+            report["rolling"].as_array().unwrap().len(),
+            report["chunks"].as_array().unwrap().len()
+        );
+    }
+}
+
+#[test]
 fn models_that_cannot_be_used_are_named_with_the_way_out() {
     let sample = sample("lighthouse.txt");
     let with = |model: &str| longsum().arg("--model").arg(model).arg(&sample).output().unwrap();
-    check_error(&longsum().arg(&sample).output().unwrap(), 2, &["no model", "--model"]);
     check_error(&with("nowhere.gguf"), 2, &["nowhere.gguf", "hint"]);
 
     let home = tempfile::tempdir().unwrap();

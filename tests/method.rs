@@ -140,8 +140,14 @@ fn run(model: &Scripted, document: &Document, options: &Options) -> Result<Repor
         device: "cpu".to_owned(),
     };
     let (tokenizer, chat) = (tokenizer(), ChatTemplate::plain());
-    let reader =
-        Reader { model, tokenizer: &tokenizer, chat: &chat, stops: &[STOP], about: &about };
+    let reader = Reader {
+        model,
+        tokenizer: &tokenizer,
+        chat: &chat,
+        stops: &[STOP],
+        about: &about,
+        extract: None,
+    };
     summarize(&reader, document, options, &mut |_| {})
 }
 
@@ -272,8 +278,14 @@ fn two_runs_give_the_same_report() {
 fn events_tell_every_chunk_in_order() {
     let about = run(&Scripted::new(diligent), &facts(2), &options()).unwrap().model;
     let (tokenizer, chat, model) = (tokenizer(), ChatTemplate::plain(), Scripted::new(diligent));
-    let reader =
-        Reader { model: &model, tokenizer: &tokenizer, chat: &chat, stops: &[STOP], about: &about };
+    let reader = Reader {
+        model: &model,
+        tokenizer: &tokenizer,
+        chat: &chat,
+        stops: &[STOP],
+        about: &about,
+        extract: None,
+    };
     let mut fed = Vec::new();
     let mut n_announced = 0;
     let report = summarize(&reader, &facts(40), &options(), &mut |event| match event {

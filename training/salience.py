@@ -141,7 +141,7 @@ def measure(model, heads, sets, all_targets, n_tokens, n_streams=24):
                 both = [correlation(s, target, weight) for s in (last, match)]
                 if None not in both:
                     sums += [*both, 1]
-            found[of.name] = [round(x / sums[2], 3) for x in sums[:2]]
+            found[of.name] = [round(float(x / sums[2]), 3) for x in sums[:2]]
     model.train()
     return found
 

@@ -17,9 +17,13 @@ pub struct Args {
     pub job: Job,
 }
 
+/// The model that the program carries.
+pub const BUILTIN: &str = "builtin";
+
 const EXAMPLES: &str = "\
 Examples:
-  longsum report.pdf --model SmolLM2-135M-Instruct.Q4_1.gguf > report.json
+  longsum report.pdf > report.json
+  longsum report.pdf --format md --length short
   longsum report.pdf --model Qwen/Qwen3-0.6B --format md --pages 10-40
   longsum archive/ -o summaries/ --model ./my-model
 
@@ -42,9 +46,9 @@ pub struct Eval {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 
-    /// A GGUF file, a folder of safetensors, or a Hugging Face id (org/name[@revision][:file.gguf])
-    #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL")]
-    pub model: Option<String>,
+    /// `builtin`, or a folder of a model that was trained to choose sentences
+    #[arg(short, long, value_name = "PATH", default_value = BUILTIN)]
+    pub model: String,
 
     /// What to print
     #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
@@ -69,9 +73,10 @@ pub struct Job {
     #[arg(value_name = "FILE", required = true)]
     pub inputs: Vec<PathBuf>,
 
-    /// A GGUF file, a folder of safetensors, or a Hugging Face id (org/name[@revision][:file.gguf])
-    #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL")]
-    pub model: Option<String>,
+    /// `builtin`, which chooses sentences of the document; or a model that writes: a GGUF file, a
+    /// folder of safetensors, or a Hugging Face id (org/name[@revision][:file.gguf])
+    #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL", default_value = BUILTIN)]
+    pub model: String,
 
     /// Where to write: a file, or a folder for several documents [default: standard output]
     #[arg(short, long, value_name = "PATH")]
@@ -85,9 +90,9 @@ pub struct Job {
     #[arg(long, value_name = "A-B", value_parser = pages)]
     pub pages: Option<(u32, u32)>,
 
-    /// Words of the final summary
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(10..=5000))]
-    pub words: u16,
+    /// Length of the final summary: short (100 words), medium (200), long (500), or a number of words
+    #[arg(long, value_name = "LENGTH", default_value = "medium", value_parser = length)]
+    pub length: usize,
 
     /// Language to write in, such as English or German
     #[arg(long, value_name = "LANGUAGE")]
@@ -159,6 +164,22 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n > 0 => Ok(n),
         _ => Err(format!("`{text}` is not a number from 1")),
+    }
+}
+
+/// A name or a number of words.
+fn length(text: &str) -> Result<usize, String> {
+    match text {
+        "short" => Ok(100),
+        "medium" => Ok(200),
+        "long" => Ok(500),
+        number => {
+            match number.parse() {
+                Ok(n) if (10..=20_000).contains(&n) => Ok(n),
+                _ => Err("neither short, medium or long, nor a number of words from 10 to 20000"
+                    .to_owned()),
+            }
+        }
     }
 }
 

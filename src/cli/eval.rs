@@ -3,7 +3,10 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use longsum::batch;
+use longsum::document;
 use longsum::eval::{Evaluation, Set, evaluate, set};
+use longsum::summary::{Options, Reader, extracts};
 
 use super::args::{Eval, EvalFormat};
 use super::exit::{self, Exit};
@@ -11,16 +14,20 @@ use super::output;
 use super::progress::Progress;
 
 /// Summaries of a document, one for each of these lengths in words.
-// TODO: the beginning of the document stands in for the summarizer.
-#[expect(clippy::unnecessary_wraps, reason = "a summarizer can fail")]
-fn summaries(document: &str, n_words: &[usize]) -> Result<Vec<String>> {
-    let lead = |n: &usize| document.split_whitespace().take(*n).collect::<Vec<_>>().join(" ");
-    Ok(n_words.iter().map(lead).collect())
+fn summaries(reader: &Reader<'_>, text: &str, n_words: &[usize]) -> Result<Vec<String>> {
+    // Sets mix Markdown and plain text; code, links and lists tell which it is.
+    let is_markdown = text.contains("\n```") || text.contains("](");
+    let extension = is_markdown.then_some("md");
+    let document = document::read_bytes("-", text.as_bytes().to_vec(), extension)?;
+    Ok(extracts(reader, &document, &Options::default(), n_words)?)
 }
 
 /// Scores every set of the folder, one after the other.
 pub fn run(args: &Eval) -> Result<Exit> {
     let progress = Progress::new(false);
+    let (loaded, revision) = super::load(&args.model, &progress)?;
+    let about = batch::about(&loaded, &args.model, revision);
+    let reader = batch::reader(&loaded, &about);
     let mut sets = Vec::new();
     let mut all_done = true;
     for file in set::files(&args.dir)? {
@@ -35,7 +42,7 @@ pub fn run(args: &Eval) -> Result<Exit> {
         let started = Instant::now();
         let bar = progress.set(&set.name, set.samples.len());
         let (scores, failed) =
-            evaluate(&set, &mut |document, n_words| summaries(document, n_words), &mut |n| {
+            evaluate(&set, &mut |text, n_words| summaries(&reader, text, n_words), &mut |n| {
                 bar.set_position(n as u64);
             });
         let n_secs = started.elapsed().as_secs_f64();

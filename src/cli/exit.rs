@@ -39,9 +39,6 @@ impl From<Exit> for ExitCode {
 /// Ways to fail that only the program has.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// No model was named.
-    #[error("no model is named")]
-    NoModel,
     /// Neither a path nor an id.
     #[error("there is no model at `{id}`")]
     NoSuchModel {
@@ -109,12 +106,8 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         return e.hint();
     }
     match error.downcast_ref::<Failure>()? {
-        Failure::NoModel => Some(
-            "name one with --model, or in LONGSUM_MODEL: a GGUF file, a folder or org/name"
-                .to_owned(),
-        ),
         Failure::NoSuchModel { .. } => Some(
-            "give a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name"
+            "leave --model out for the built-in one, or give a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name"
                 .to_owned(),
         ),
         Failure::Document { .. } => {

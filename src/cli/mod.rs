@@ -58,19 +58,9 @@ fn run(job: &Job) -> Result<Exit> {
     let options = options(job)?;
     let output = Output::new(job.output.as_deref(), &inputs, &job.inputs, job.format)?;
     let progress = Progress::new(job.quiet);
-    let model_id = job.model.as_deref().ok_or(Failure::NoModel)?;
-    let (path, revision) = find_model(model_id, &progress)?;
-    let loaded = progress.while_loading(model_id, || {
-        Loaded::open(&path, &Device::Cpu).map_err(anyhow::Error::from)
-    })?;
-    let about = batch::about(&loaded, model_id, revision);
-    let reader = Reader {
-        model: &loaded.decoder,
-        tokenizer: &loaded.tokenizer,
-        chat: &loaded.chat,
-        stops: &loaded.stops,
-        about: &about,
-    };
+    let (loaded, revision) = load(&job.model, &progress)?;
+    let about = batch::about(&loaded, &job.model, revision);
+    let reader = batch::reader(&loaded, &about);
     let mut n_failed = 0;
     for input in &inputs {
         if let Err(error) = one(&reader, input, job, &options, &output, &progress) {
@@ -136,12 +126,22 @@ fn options(job: &Job) -> Result<Options> {
         n_sink: job.sinks,
         n_window: job.window,
         n_chunk: job.chunk,
-        n_words: usize::from(job.words),
+        n_words: job.length,
         language: job.language.clone(),
         prompts,
         decoding,
         pages: job.pages,
     })
+}
+
+/// The model of that name, and the revision it came in.
+fn load(id: &str, progress: &Progress) -> Result<(Loaded, Option<String>)> {
+    if id == args::BUILTIN {
+        return Ok((Loaded::builtin(&Device::Cpu)?, None));
+    }
+    let (path, revision) = find_model(id, progress)?;
+    let open = || Loaded::open(&path, &Device::Cpu).map_err(anyhow::Error::from);
+    Ok((progress.while_loading(id, open)?, revision))
 }
 
 /// A path as it is; otherwise a Hugging Face id.

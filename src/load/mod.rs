@@ -1,7 +1,7 @@
 //! From files to a model: the only room of the tensor side that knows files and JSON.
 
-pub mod config;
 mod builtin;
+pub mod config;
 mod folder;
 mod gguf;
 pub mod hub;

@@ -65,7 +65,10 @@ impl Loaded {
         if path.is_dir() { open_folder(path, device) } else { open_gguf(path, device) }
     }
 
-    pub(super) fn finish(mut self, more_stops: impl IntoIterator<Item = u32>) -> Result<Self, LoadError> {
+    pub(super) fn finish(
+        mut self,
+        more_stops: impl IntoIterator<Item = u32>,
+    ) -> Result<Self, LoadError> {
         let named = ENDS
             .iter()
             .filter_map(|e| self.tokenizer.token_id(e))
@@ -110,6 +113,7 @@ fn open_folder(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
     let bytes = fs::read(&tokenizer_path)
         .map_err(|source| LoadError::Read { path: tokenizer_path, source })?;
     let tokenizer = Tokenizer::from_json_bytes(&bytes)?;
+    let extractor = extractor(path, folder.spec.n_embd)?;
     let loaded = Loaded {
         decoder: decoder(folder.spec.clone(), &folder, path, dtype, device)?,
         tokenizer,
@@ -118,7 +122,7 @@ fn open_folder(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
         sha256: sha256(&folder.files)?,
         quantization: None,
         dtype,
-        extractor: None,
+        extractor,
     };
     let mut stops = Vec::new();
     for file in ["config.json", "generation_config.json"] {
@@ -138,6 +142,23 @@ pub(super) fn decoder(
 ) -> Result<Decoder, LoadError> {
     Decoder::new(spec, weights, dtype, device)
         .map_err(|source| LoadError::Model { path: path.to_owned(), source })
+}
+
+/// The heads in `salience.safetensors` and what `selection.json` says of choosing, if they are there.
+fn extractor(dir: &Path, n_embd: usize) -> Result<Option<Extractor>, LoadError> {
+    let path = dir.join("salience.safetensors");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let damaged = |path: &Path, what: String| LoadError::Damaged { path: path.to_owned(), what };
+    let heads = candle_core::safetensors::load(&path, &Device::Cpu)
+        .map_err(|e| damaged(&path, e.to_string()))?;
+    let model = |source| LoadError::Model { path: path.clone(), source };
+    let salience = Salience::new(&heads, n_embd).map_err(model)?;
+    let path = dir.join("selection.json");
+    let weights =
+        serde_json::from_value(read_json(&path)?).map_err(|e| damaged(&path, e.to_string()))?;
+    Ok(Some(Extractor { salience, weights }))
 }
 
 /// `chat_template.jinja`, or the template inside `tokenizer_config.json`; plain text without one.

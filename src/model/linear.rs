@@ -76,7 +76,9 @@ impl Linear {
             let inverse = if scale.to_f32() > 0.0 { 1.0 / scale.to_f32() } else { 0.0 };
             bytes.extend(scale.to_le_bytes());
             #[expect(clippy::cast_possible_truncation, reason = "rounded and clamped to a byte")]
-            bytes.extend(block.iter().map(|x| (x * inverse).round().clamp(-127.0, 127.0) as i8 as u8));
+            bytes.extend(
+                block.iter().map(|x| (x * inverse).round().clamp(-127.0, 127.0) as i8 as u8),
+            );
         }
         let packed = PackedMatrix::pack(packed::BlockFormat::Q8_0, &bytes, n_rows, n_cols);
         Ok(Self::packed(packed.map_err(candle_core::Error::wrap)?))

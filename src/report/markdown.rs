@@ -22,6 +22,13 @@ pub fn markdown(report: &Report) -> String {
         let _ = writeln!(md, "## Summary\n");
         statements(&mut md, &summary.statements);
     }
+    if !report.sections.is_empty() {
+        let _ = writeln!(md, "## Section by section\n");
+        for section in &report.sections {
+            let _ = writeln!(md, "### {} *({})*\n", plain(&section.title), pages(section.pages));
+            statements(&mut md, &section.summary.statements);
+        }
+    }
     let _ = writeln!(md, "## Part by part\n");
     for part in &report.rolling {
         let _ = writeln!(md, "### {}\n", upper(&pages(part.pages)));
@@ -59,7 +66,9 @@ fn statements(md: &mut String, statements: &[Statement]) {
         let cited = statement.citations.first();
         let places = cited.map_or(String::new(), |c| format!(" *({})*", pages(c.pages)));
         let _ = writeln!(md, "- {}{places}", plain(&statement.text));
-        if let Some(quote) = cited.and_then(|c| c.quote.as_ref()) {
+        // A chosen sentence is its own quote.
+        let is_own = |exact: &str| exact.split_whitespace().eq(statement.text.split_whitespace());
+        if let Some(quote) = cited.and_then(|c| c.quote.as_ref()).filter(|q| !is_own(&q.exact)) {
             let _ = writeln!(md, "  > {}", plain(&quote.exact));
         }
     }

@@ -35,6 +35,9 @@ pub struct Report {
     /// The summary of the whole document; absent where `status` is `failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
+    /// One entry for each section of a document with headings, where the model chooses sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<Section>,
     /// One entry for each chunk: what the text up to there says.
     pub rolling: Vec<Rolling>,
     /// One entry for each chunk: what was read.
@@ -201,6 +204,17 @@ pub struct Quote {
     pub prefix: String,
     /// What stands right after.
     pub suffix: String,
+}
+
+/// A section and what it says.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Section {
+    /// Its heading.
+    pub title: String,
+    /// First and last page.
+    pub pages: (u32, u32),
+    /// What it says.
+    pub summary: Summary,
 }
 
 /// What the text says, up to the end of a chunk.

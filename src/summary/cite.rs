@@ -107,7 +107,8 @@ impl<'a> Index<'a> {
                 break;
             }
             left = left.difference(&self.sentences[chunk][sentence]).copied().collect();
-            citations.push(self.quote(self.chunks[chunk].sentences[sentence].clone(), score));
+            let range = self.chunks[chunk].sentences[sentence].clone();
+            citations.push(quote(self.document, range, score));
         }
         if citations.is_empty() && !scope.is_empty() {
             let range = self.chunks[scope.start].range.start..self.chunks[scope.end - 1].range.end;
@@ -143,26 +144,27 @@ impl<'a> Index<'a> {
         }
         best
     }
+}
 
-    fn quote(&self, range: Range<usize>, score: f64) -> Citation {
-        let text = self.document.text.as_str();
-        let sentence = &text[range.clone()];
-        let start = range.start + (sentence.len() - sentence.trim_start().len());
-        let end = start + sentence.trim().len();
-        let before: Vec<char> = text[..start].chars().rev().take(N_AROUND).collect();
-        let quote = Quote {
-            exact: text[start..end].to_owned(),
-            prefix: before.into_iter().rev().collect(),
-            suffix: text[end..].chars().take(N_AROUND).collect(),
-        };
-        let chars = self.document.char_range(start..end);
-        let score = (score * 1000.0).round() / 1000.0;
-        Citation {
-            pages: self.document.pages_of(start..end),
-            chars: (chars.start, chars.end),
-            quote: Some(quote),
-            score,
-        }
+/// A sentence of the document as evidence.
+pub fn quote(document: &Document, range: Range<usize>, score: f64) -> Citation {
+    let text = document.text.as_str();
+    let sentence = &text[range.clone()];
+    let start = range.start + (sentence.len() - sentence.trim_start().len());
+    let end = start + sentence.trim().len();
+    let before: Vec<char> = text[..start].chars().rev().take(N_AROUND).collect();
+    let quote = Quote {
+        exact: text[start..end].to_owned(),
+        prefix: before.into_iter().rev().collect(),
+        suffix: text[end..].chars().take(N_AROUND).collect(),
+    };
+    let chars = document.char_range(start..end);
+    let score = (score * 1000.0).round() / 1000.0;
+    Citation {
+        pages: document.pages_of(start..end),
+        chars: (chars.start, chars.end),
+        quote: Some(quote),
+        score,
     }
 }
 

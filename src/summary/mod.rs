@@ -2,28 +2,32 @@
 //!
 //! This is where the two sides meet: text (documents, chunks, prompts) and tensors (a stream over a
 //! language model). `rolling` reads, `finish` merges, `budget` counts tokens before any call,
-//! `statements` cuts replies into statements, `cite` finds the sentences that one rests on.
+//! `statements` cuts replies into statements, `cite` finds the sentences that one rests on. `extract`
+//! is the other way: a model trained for it scores sentences, and the best are the summary.
 //!
 //! Invariant: the final summary is made from the notes of every chunk, never from what the cache
 //! still holds at the end; and no prompt is longer than the stream can see at once.
 
 mod budget;
 mod cite;
+mod extract;
 mod finish;
 mod rolling;
 mod statements;
 
 use std::time::Instant;
 
+use crate::cache::Layout;
 use crate::chunk;
 use crate::document::{Document, PageStatus};
 use crate::event::Event;
-use crate::model::{LanguageModel, ModelError};
+use crate::model::{LanguageModel, ModelError, Salience};
 use crate::prompt::{self, Ask, ChatTemplate, Piece, PromptError, Prompts};
 use crate::report::{
     Checks, Coverage, FinishReason, Model, Params, Report, SCHEMA, Source, Statement, Status,
     Summary, Timings, Tool, Usage, Warning,
 };
+use crate::select::Weights;
 use crate::stream::{Decoding, Finish, Limits, Stream};
 use crate::token::{TokenError, Tokenizer};
 
@@ -42,6 +46,8 @@ pub struct Reader<'a> {
     pub stops: &'a [u32],
     /// What a report says of it.
     pub about: &'a Model,
+    /// What chooses sentences, where the model was trained for that.
+    pub extract: Option<(&'a Salience, &'a Weights)>,
 }
 
 /// What a summary is asked to be.
@@ -135,6 +141,8 @@ impl SummaryError {
     }
 }
 
+pub use extract::extracts;
+
 /// Reads a document to its end and returns the report on it.
 ///
 /// A document without text gives a report whose status is `failed`, not an error.
@@ -147,6 +155,9 @@ pub fn summarize(
     options: &Options,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Report, SummaryError> {
+    if let Some(heads) = reader.extract {
+        return extract::summarize(reader, heads, document, options, observe);
+    }
     let started = Instant::now();
     let title = document.source.title.as_deref().map(short);
     let ask = Ask {
@@ -155,7 +166,7 @@ pub fn summarize(
         n_words: options.n_words,
     };
     let budget = Budget::new(reader, options, ask)?;
-    let mut report = blank(reader, document, options, &budget);
+    let mut report = blank(reader, document, options, &budget.layout, budget.n_text.get());
     if !document.has_text() {
         report.status = Status::Failed;
         report.reason = Some(no_text(document));
@@ -317,7 +328,13 @@ fn rate(n: usize, secs: f64) -> f64 {
 }
 
 /// The report before anything was read.
-fn blank(reader: &Reader<'_>, document: &Document, options: &Options, budget: &Budget) -> Report {
+fn blank(
+    reader: &Reader<'_>,
+    document: &Document,
+    options: &Options,
+    layout: &Layout,
+    n_text: usize,
+) -> Report {
     let source = &document.source;
     let coverage = Coverage {
         text: document.page_ranges(PageStatus::Text),
@@ -348,10 +365,10 @@ fn blank(reader: &Reader<'_>, document: &Document, options: &Options, budget: &B
         },
         model: reader.about.clone(),
         params: Params {
-            sinks: budget.layout.n_sink(),
-            window: budget.layout.n_window(),
-            chunk: budget.layout.n_chunk(),
-            chunk_text: budget.n_text.get(),
+            sinks: layout.n_sink(),
+            window: layout.n_window(),
+            chunk: layout.n_chunk(),
+            chunk_text: n_text,
             n_words: options.n_words,
             language: options.language.clone(),
             prompt_id: options.prompts.prompt_id().to_owned(),
@@ -362,6 +379,7 @@ fn blank(reader: &Reader<'_>, document: &Document, options: &Options, budget: &B
             pages: options.pages,
         },
         summary: None,
+        sections: Vec::new(),
         rolling: Vec::new(),
         chunks: Vec::new(),
         checks: Checks::default(),

@@ -1,0 +1,387 @@
+//! Summaries made of the document's own sentences, chosen by a model that was trained to.
+//!
+//! The document streams behind the sink in passages that the window holds, each sentence followed
+//! by the mark of its kind, each passage by the token that asks for its gist. Two heads score every
+//! sentence; what together says most is the summary. Nothing is written, so nothing is invented.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use candle_core::Tensor;
+
+use super::{Options, Reader, SummaryError, blank, checks, cite, no_text, rate};
+use crate::cache::Layout;
+use crate::document::Document;
+use crate::event::Event;
+use crate::memory;
+use crate::model::{ModelError, Salience, Scores};
+use crate::report::{
+    ChunkRead, FinishReason, Report, Rolling, Section, Statement, Status, Summary, Timings, Usage,
+};
+use crate::select::{self, Sentence, Terms, Weights, Words};
+use crate::sentence;
+use crate::stream::{Stream, Usage as Streamed};
+use crate::token::{TokenError, Tokenizer};
+
+/// Most tokens of a passage; with the token after it, it fits the window the model was trained in.
+const N_PASSAGE: usize = 240;
+/// Words of document between two rolling summaries.
+const N_CHUNK_WORDS: usize = 1000;
+/// Words of a rolling summary, and of the notes on one chunk.
+const N_ROLLING_WORDS: usize = 80;
+const N_NOTES_WORDS: usize = 50;
+/// A section needs so many words of text to be summarized, and gets one word for so many.
+const N_SECTION_WORDS: usize = 120;
+const N_WORDS_A_WORD: usize = 20;
+/// Words of a section's summary, at least and at most.
+const SECTION_WORDS: Range<usize> = 25..60;
+
+/// Whether a paragraph opens with the mark of a note.
+fn is_note(text: &str) -> bool {
+    let text = text.trim_start();
+    let in_brackets = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    text.starts_with(select::is_raised)
+        || in_brackets
+            .is_some_and(|(mark, _)| mark.len() < 4 && mark.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Tokens that stand for structure; a document cannot write them.
+struct Marks {
+    sink: u32,
+    sentence: u32,
+    paragraph: u32,
+    heading: u32,
+    summarize: u32,
+}
+
+impl Marks {
+    fn new(tokenizer: &Tokenizer) -> Result<Self, SummaryError> {
+        let id = |name: &str| {
+            tokenizer.token_id(name).ok_or_else(|| {
+                ModelError::from(candle_core::Error::Msg(format!("the vocabulary has no `{name}`")))
+            })
+        };
+        Ok(Self {
+            sink: id("<|sink|>")?,
+            sentence: id("<|sentence|>")?,
+            paragraph: id("<|paragraph|>")?,
+            heading: id("<|heading|>")?,
+            summarize: id("<|summarize|>")?,
+        })
+    }
+}
+
+/// A document cut into sentences.
+struct Cut<'a> {
+    document: &'a Document,
+    ranges: Vec<Range<usize>>,
+    sentences: Vec<Sentence>,
+    words: Words,
+}
+
+impl<'a> Cut<'a> {
+    fn new(document: &'a Document) -> Self {
+        let ranges = sentence::split(&document.text);
+        let mut words = Words::default();
+        let heads = &document.headings;
+        let sentences = ranges.iter().map(|range| {
+            let at = heads.partition_point(|heading| heading.range.start < range.start);
+            let is_heading = heads.get(at).is_some_and(|h| h.range.end <= range.end);
+            words.sentence(&document.text[range.clone()], is_heading)
+        });
+        let mut sentences: Vec<Sentence> = sentences.collect();
+        select::settle(&mut sentences);
+        let mut in_note = false;
+        let mut begins = true;
+        for (sentence, range) in sentences.iter_mut().zip(&ranges) {
+            let text = &document.text[range.clone()];
+            in_note = is_note(text) || in_note && !begins;
+            begins = text[text.trim_end().len()..].contains("\n\n");
+            sentence.may_stand &= !in_note;
+        }
+        Self { document, ranges, sentences, words }
+    }
+
+    /// A sentence without the mark of a note at its end.
+    fn range(&self, i: usize) -> Range<usize> {
+        let range = self.ranges[i].clone();
+        let text = self.document.text[range.clone()].trim_end();
+        range.start..range.start + text.trim_end_matches(select::is_raised).len()
+    }
+
+    /// A sentence on one line.
+    fn text(&self, i: usize) -> String {
+        let words = self.document.text[self.range(i)].split_whitespace();
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The token ids of a sentence and its mark.
+    fn encode(
+        &self,
+        i: usize,
+        tokenizer: &Tokenizer,
+        marks: &Marks,
+    ) -> Result<Vec<u32>, TokenError> {
+        let mut ids = tokenizer.encode_text(&self.text(i))?;
+        let whole = &self.document.text[self.ranges[i].clone()];
+        let gap = &whole[whole.trim_end().len()..];
+        ids.push(if self.sentences[i].is_heading {
+            marks.heading
+        } else if gap.contains("\n\n") || i + 1 == self.ranges.len() {
+            marks.paragraph
+        } else {
+            marks.sentence
+        });
+        Ok(ids)
+    }
+
+    /// These sentences in the order of the document, as statements.
+    fn statements(&self, mut chosen: Vec<usize>) -> Vec<Statement> {
+        chosen.sort_unstable();
+        let statement = |&i: &usize| Statement {
+            text: self.text(i),
+            citations: vec![cite::quote(self.document, self.range(i), 1.0)],
+        };
+        chosen.iter().map(statement).collect()
+    }
+
+    fn summary(&self, chosen: Vec<usize>) -> Summary {
+        let statements = self.statements(chosen);
+        let texts: Vec<&str> = statements.iter().map(|s| s.text.as_str()).collect();
+        Summary { text: texts.join(" "), statements, finish_reason: FinishReason::Stop }
+    }
+
+    /// Runs of sentences of about [`N_CHUNK_WORDS`] words.
+    fn chunks(&self) -> Vec<Range<usize>> {
+        let (mut chunks, mut start, mut n_words) = (Vec::new(), 0, 0);
+        for (i, sentence) in self.sentences.iter().enumerate() {
+            if n_words > 0 && n_words + sentence.n_words > N_CHUNK_WORDS {
+                chunks.push(start..i);
+                (start, n_words) = (i, 0);
+            }
+            n_words += sentence.n_words;
+        }
+        if start < self.sentences.len() {
+            chunks.push(start..self.sentences.len());
+        }
+        chunks
+    }
+
+    /// Sections of the highest rank of heading that comes more than once: heading and sentences.
+    fn sections(&self) -> Vec<(usize, Range<usize>)> {
+        let heads = &self.document.headings;
+        let n_of = |level: u8| heads.iter().filter(|h| h.level == level).count();
+        let Some(level) = (1..=6).find(|&level| n_of(level) > 1) else { return Vec::new() };
+        let starts: Vec<usize> = heads
+            .iter()
+            .filter(|h| h.level <= level)
+            .map(|h| self.ranges.partition_point(|range| range.end <= h.range.start))
+            .collect();
+        let ends = starts.iter().skip(1).copied().chain([self.ranges.len()]);
+        starts.iter().zip(ends).map(|(&start, end)| (start, start..end)).collect()
+    }
+}
+
+/// A stream over a document's sentences.
+struct Scorer<'a> {
+    reader: &'a Reader<'a>,
+    salience: &'a Salience,
+    marks: Marks,
+    stream: Stream<'a>,
+}
+
+impl<'a> Scorer<'a> {
+    fn new(
+        reader: &'a Reader<'a>,
+        salience: &'a Salience,
+        layout: Layout,
+    ) -> Result<Self, SummaryError> {
+        let marks = Marks::new(reader.tokenizer)?;
+        let mut stream = Stream::new(reader.model, layout)?;
+        stream.begin(&[marks.sink])?;
+        Ok(Self { reader, salience, marks, stream })
+    }
+
+    /// Scores these sentences, which go on where the last ones ended; and counts their tokens.
+    fn score(
+        &mut self,
+        cut: &Cut<'_>,
+        sentences: Range<usize>,
+    ) -> Result<(Vec<Scores>, usize), SummaryError> {
+        let (mut scores, mut ids, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        let mut n_tokens = 0;
+        for i in sentences {
+            let of_sentence = cut.encode(i, self.reader.tokenizer, &self.marks)?;
+            if !ids.is_empty() && ids.len() + of_sentence.len() > N_PASSAGE {
+                scores.extend(self.passage(&mut ids, &mut ends)?);
+            }
+            n_tokens += of_sentence.len();
+            ids.extend(of_sentence);
+            ends.push(ids.len() - 1);
+        }
+        if !ids.is_empty() {
+            scores.extend(self.passage(&mut ids, &mut ends)?);
+        }
+        Ok((scores, n_tokens))
+    }
+
+    fn passage(
+        &mut self,
+        ids: &mut Vec<u32>,
+        ends: &mut Vec<usize>,
+    ) -> Result<Vec<Scores>, SummaryError> {
+        ids.push(self.marks.summarize);
+        let mut states: Vec<Tensor> = Vec::new();
+        self.stream.states(ids, |part| states.push(part))?;
+        let states = Tensor::cat(&states, 0).map_err(ModelError::from)?;
+        let scores = self.salience.score(&states, ends)?;
+        ids.clear();
+        ends.clear();
+        Ok(scores)
+    }
+}
+
+/// The shape of the stream: the sink, and the window that the model was trained in.
+fn layout(reader: &Reader<'_>, options: &Options) -> Result<Layout, SummaryError> {
+    let n_sink = options.n_sink.unwrap_or(1);
+    let n_window = options.n_window.unwrap_or(reader.model.spec().context.saturating_sub(1).max(1));
+    let n_chunk = options.n_chunk.unwrap_or(N_PASSAGE + 16);
+    Ok(Layout::new(n_sink, n_window, n_chunk)?)
+}
+
+/// What the model thinks of sentences, in the unit of what their words are worth.
+fn weigh(scores: &[Scores], weights: &Weights) -> Vec<f64> {
+    let one = |s: &Scores| weights.last * f64::from(s.last) + weights.chunk * f64::from(s.chunk);
+    scores.iter().map(one).collect()
+}
+
+/// Summaries of a document, one for each of these lengths in words, without a report.
+///
+/// # Errors
+/// [`SummaryError`] if the model was not trained to choose sentences, or fails.
+pub fn extracts(
+    reader: &Reader<'_>,
+    document: &Document,
+    options: &Options,
+    n_words: &[usize],
+) -> Result<Vec<String>, SummaryError> {
+    let Some((salience, weights)) = reader.extract else {
+        let message = "the model was not trained to choose sentences".to_owned();
+        return Err(ModelError::from(candle_core::Error::Msg(message)).into());
+    };
+    let cut = Cut::new(document);
+    let n = cut.sentences.len();
+    let (scores, _) = Scorer::new(reader, salience, layout(reader, options)?)?.score(&cut, 0..n)?;
+    let salience = weigh(&scores, weights);
+    let mut terms = Terms::new(&cut.words, &cut.sentences);
+    terms.read_to(n);
+    let one = |&n_words: &usize| cut.summary(terms.choose(0..n, n_words, weights, &salience)).text;
+    Ok(n_words.iter().map(one).collect())
+}
+
+/// Reads a document to its end and returns the report on it.
+pub fn summarize(
+    reader: &Reader<'_>,
+    (salience, weights): (&Salience, &Weights),
+    document: &Document,
+    options: &Options,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Report, SummaryError> {
+    let started = Instant::now();
+    let layout = layout(reader, options)?;
+    let mut report = blank(reader, document, options, &layout, N_PASSAGE);
+    if !document.has_text() {
+        report.status = Status::Failed;
+        report.reason = Some(no_text(document));
+        return Ok(report);
+    }
+    let cut = Cut::new(document);
+    let chunks = cut.chunks();
+    let n_words = cut.sentences.iter().map(|s| s.n_words).sum();
+    let n_pages = u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX);
+    observe(Event::Started { n_pages, n_chunks: chunks.len(), n_tokens: n_words });
+
+    let mut scorer = Scorer::new(reader, salience, layout)?;
+    let mut terms = Terms::new(&cut.words, &cut.sentences);
+    let mut salience = Vec::with_capacity(cut.sentences.len());
+    let mut carried: Vec<usize> = Vec::new();
+    let mut resident_bytes = Vec::new();
+    for (seq, chunk) in chunks.iter().enumerate() {
+        let (scores, n_tokens) = scorer.score(&cut, chunk.clone())?;
+        salience.extend(weigh(&scores, weights));
+        terms.read_to(chunk.end);
+        let range = cut.ranges[chunk.start].start..cut.ranges[chunk.end - 1].end;
+        let pages = document.pages_of(range.clone());
+        observe(Event::ChunkFed { seq, last_page: pages.1, n_tokens });
+        let notes = terms.choose(chunk.clone(), N_NOTES_WORDS, weights, &salience);
+        let among = carried.iter().copied().chain(notes.iter().copied());
+        carried = terms.choose(among, N_ROLLING_WORDS, weights, &salience);
+        let text = cut.summary(carried.clone()).text;
+        observe(Event::Rolled { seq, text: &text });
+        report.rolling.push(Rolling { seq, pages, text, statements: cut.statements(notes) });
+        let chars = document.char_range(range);
+        report.chunks.push(ChunkRead {
+            seq,
+            pages,
+            chars: (chars.start, chars.end),
+            n_tokens,
+            finish_reason: FinishReason::Stop,
+        });
+        let tenth = |k: usize| k * 10 / chunks.len();
+        if tenth(seq + 1) > tenth(seq) {
+            resident_bytes.extend(memory::resident_bytes());
+        }
+    }
+    let longest = report.chunks.iter().map(|chunk| chunk.n_tokens).max();
+    report.params.chunk_text = longest.unwrap_or_default();
+    let all = 0..cut.sentences.len();
+    let summary = cut.summary(terms.choose(all, options.n_words, weights, &salience));
+    report.sections = sections(&cut, &terms, weights, &salience);
+    report.checks = checks(document, &summary);
+    finish(&mut report, &scorer.stream.usage(), scorer.stream.n_slots());
+    report.timings.total_secs = started.elapsed().as_secs_f64();
+    report.timings.resident_bytes_by_decile = resident_bytes;
+    if summary.statements.is_empty() {
+        report.status = Status::Failed;
+        report.reason = Some(format!("`{}` has no sentence to choose", document.source.uri));
+    } else {
+        report.summary = Some(summary);
+    }
+    Ok(report)
+}
+
+/// Sections with enough text, each with its best sentences.
+fn sections(cut: &Cut<'_>, terms: &Terms<'_>, weights: &Weights, salience: &[f64]) -> Vec<Section> {
+    let mut sections = Vec::new();
+    for (heading, sentences) in cut.sections() {
+        let of = cut.sentences[sentences.clone()].iter().filter(|s| s.may_stand);
+        let n_words: usize = of.map(|s| s.n_words).sum();
+        if n_words < N_SECTION_WORDS {
+            continue;
+        }
+        let n_asked = (n_words / N_WORDS_A_WORD).clamp(SECTION_WORDS.start, SECTION_WORDS.end);
+        let range = cut.ranges[sentences.start].start..cut.ranges[sentences.end - 1].end;
+        sections.push(Section {
+            title: cut.text(heading),
+            pages: cut.document.pages_of(range),
+            summary: cut.summary(terms.choose(sentences, n_asked, weights, salience)),
+        });
+    }
+    sections
+}
+
+fn finish(report: &mut Report, streamed: &Streamed, n_slots: usize) {
+    let secs = streamed.feeding.as_secs_f64();
+    report.usage = Usage {
+        tokens_document: report.chunks.iter().map(|chunk| chunk.n_tokens).sum(),
+        tokens_in: streamed.n_fed,
+        tokens_out: 0,
+        peak_cache_slots: n_slots,
+    };
+    report.timings = Timings {
+        prefill_secs: secs,
+        prefill_tokens_per_sec: rate(streamed.n_fed, secs),
+        peak_memory_bytes: memory::peak_bytes(),
+        ..Timings::default()
+    };
+}
