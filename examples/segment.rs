@@ -1,4 +1,5 @@
-//! Cuts documents into sentences as the program does, for training and for measuring.
+//! Cuts documents into sentences with the program's own splitter, for training. How a line is taken
+//! (Markdown, or a paragraph a line) is guessed here, not as `longsum eval` does.
 //!
 //! `cargo run --release --example segment < DOCUMENTS.jsonl > SENTENCES.jsonl`: each line is an
 //! object with `document`, a text; what comes out has `sentences` in its place, each
