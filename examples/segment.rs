@@ -1,5 +1,4 @@
-//! Cuts documents into sentences with the program's own splitter, for training. How a line is taken
-//! (Markdown, or a paragraph a line) is guessed here, not as `longsum eval` does.
+//! Cuts documents into sentences as the program does, for training.
 //!
 //! `cargo run --release --example segment < DOCUMENTS.jsonl > SENTENCES.jsonl`: each line is an
 //! object with `document`, a text; what comes out has `sentences` in its place, each
@@ -27,15 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn sentences(text: &str) -> Result<Value, document::DocumentError> {
-    let mut lens: Vec<usize> = text.lines().map(|l| l.trim().len()).filter(|&n| n > 0).collect();
-    lens.sort_unstable();
-    let p90 = lens.get(lens.len() * 9 / 10).copied().unwrap_or(0);
-    let is_md = text.lines().any(|l| {
-        let r = l.trim_start_matches('#');
-        r.len() < l.len() && r.starts_with(' ')
-    });
-    let text = if p90 > 200 && is_md { text.replace('\n', "\n\n") } else { text.to_owned() };
-    let document = document::read_bytes("-", text.into_bytes(), is_md.then_some("md"))?;
+    let document = document::read_unnamed(text)?;
     let ranges = sentence::split(&document.text);
     let cut = ranges.iter().map(|range| {
         let at = document.headings.partition_point(|h| h.range.start < range.start);

@@ -15,7 +15,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::eval::stem::stem;
 
 /// Facts about a word that [`Weights::word`] weighs.
-pub const N_FACTS: usize = 14;
+pub const N_FACTS: usize = 16;
 /// Sentences of fewer words are not chosen.
 const N_LEAST_WORDS: usize = 5;
 /// The beginning of a document: this share of its words.
@@ -43,7 +43,7 @@ pub struct Weights {
 /// One sentence of a document.
 #[derive(Debug, Clone)]
 pub struct Sentence {
-    /// Its words, stemmed, as numbers that [`Words`] gave.
+    /// Its words in their order, stemmed, as numbers that [`Words`] gave.
     words: Vec<u32>,
     /// How many words stand between its white space.
     pub n_words: usize,
@@ -75,7 +75,7 @@ struct Kind {
 impl Words {
     /// Takes in one sentence.
     pub fn sentence(&mut self, text: &str, is_heading: bool) -> Sentence {
-        let words: Vec<u32> = text.unicode_words().map(|word| self.id(word)).collect();
+        let words: Vec<u32> = words(text).map(|(_, word)| self.id(word)).collect();
         let n_words = text.split_whitespace().count();
         let is_prose = !is_heading && n_words >= N_LEAST_WORDS && is_prose(text);
         let may_stand = is_prose && is_whole(text);
@@ -101,6 +101,11 @@ impl Words {
         self.ids.insert(word.to_owned(), id);
         id
     }
+}
+
+/// The words of a text, with the byte at which each begins.
+pub fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.unicode_word_indices()
 }
 
 /// Where hardly any sentence is whole, lets those that are words stand.
@@ -176,6 +181,10 @@ struct Term {
     n_headings: f64,
     first: f64,
     in_title: bool,
+    /// Sum and greatest of what the language model said of it, and how often it did.
+    odds: f64,
+    best_odds: f64,
+    n_odds: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of words")]
@@ -192,9 +201,19 @@ impl<'a> Terms<'a> {
         Self { words, sentences, n_all, n_read: 0, n_seen: 0.0, of_word }
     }
 
-    /// Counts the words of the sentences up to this one, exclusive.
-    pub fn read_to(&mut self, end: usize) {
-        for sentence in &self.sentences[self.n_read..end] {
+    /// Counts the words of the next sentences.
+    ///
+    /// - `odds`: what a language model thinks of each word of each of them, as log-odds; no entry
+    ///   for a word that it says nothing of
+    pub fn read(&mut self, odds: &[impl AsRef<[f32]>]) {
+        let end = self.n_read + odds.len();
+        for (sentence, odds) in self.sentences[self.n_read..end].iter().zip(odds) {
+            for (&word, &odds) in sentence.words.iter().zip(odds.as_ref()) {
+                let (term, odds) = (&mut self.of_word[word as usize], f64::from(odds));
+                term.odds += odds;
+                term.best_odds = if term.n_odds == 0.0 { odds } else { term.best_odds.max(odds) };
+                term.n_odds += 1.0;
+            }
             let distinct: HashSet<u32> = sentence.words.iter().copied().collect();
             if sentence.is_heading {
                 distinct.iter().for_each(|&word| self.of_word[word as usize].n_headings += 1.0);
@@ -241,7 +260,24 @@ impl<'a> Terms<'a> {
             n.ln() / 5.0,
             expected * expected / 5.0,
             flag(kind.is_short),
+            if kind.is_stop { 0.0 } else { term.odds / term.n_odds.max(1.0) },
+            if kind.is_stop { 0.0 } else { term.best_odds },
         ]
+    }
+
+    /// Each word of a document that was read to its end with its facts, how often the document has it,
+    /// and how often the reference summary: what [`Weights::word`] is learnt from.
+    #[must_use]
+    pub fn against(&self, reference: &Sentence) -> Vec<([f64; N_FACTS], f64, usize)> {
+        let mut n_of = HashMap::new();
+        reference.words.iter().for_each(|word| *n_of.entry(*word).or_insert(0) += 1);
+        let seen = (0..self.of_word.len()).filter(|&word| self.of_word[word].n > 0.0);
+        let one = |word: usize| {
+            let n_reference = u32::try_from(word).ok().and_then(|word| n_of.get(&word).copied());
+            let facts = self.facts(word, reference.n_words as f64);
+            (facts, self.of_word[word].n, n_reference.unwrap_or(0))
+        };
+        seen.map(one).collect()
     }
 
     /// Chooses sentences of together at least `n_words` words, where there are as many; in the order
@@ -358,7 +394,7 @@ mod tests {
         let mut words = Words::default();
         let sentences: Vec<_> = texts.iter().map(|text| words.sentence(text, false)).collect();
         let mut terms = Terms::new(&words, &sentences);
-        terms.read_to(sentences.len());
+        terms.read(&vec![[]; sentences.len()]);
         terms.choose(0..sentences.len(), n_words, &weights(), salience)
     }
 

@@ -385,6 +385,13 @@ impl Tokenizer {
         self.added_ids.get(token).copied().or_else(|| self.model.token_to_id(token))
     }
 
+    /// Bytes of text that a token of a byte-level vocabulary stands for; each of its characters is
+    /// one.
+    #[must_use]
+    pub fn n_bytes(&self, id: u32) -> usize {
+        self.model.id_to_token(id).map_or(0, |token| token.chars().count())
+    }
+
     /// One more than the highest id.
     #[must_use]
     pub fn n_vocab(&self) -> usize {

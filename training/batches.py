@@ -14,6 +14,7 @@ SUMMARIZE = 5
 class Set:
     name: str
     tokens: np.ndarray
+    said: np.ndarray
     documents: np.ndarray
     ends: np.ndarray
     labels: np.ndarray

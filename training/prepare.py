@@ -9,6 +9,8 @@ is trained on what it will read. One file a set, `prepared/SET.npz`:
 - `labels` f16 `[n, 3]`: shares of a sentence's words, content words and word pairs that the
   reference summary has, clipped by its counts (stemmed as ROUGE does)
 - `words` u16: words of each sentence
+- `said` u8, one a token: whether the word that ends in it stands in the reference summary, 2 if it
+  does, 1 if not, and 0 where no content word ends
 - `held_out` bool: which documents are for measuring
 """
 
@@ -71,14 +73,37 @@ def shares(sentence, reference, pairs):
     )
 
 
+def content_words(text, reference):
+    """Each content word of a sentence: where it ends, and whether the reference has it."""
+    for found in re.finditer("[A-Za-z0-9]+", text):
+        word = found.group().lower()
+        if word not in STOP_WORDS:
+            yield found.end(), stem(word) in reference
+
+
+def said_of(offsets, ends):
+    """For each token whether a content word ends in it, and which kind."""
+    said, ends = [], iter(ends)
+    end, is_said = next(ends, (None, False))
+    for first, last in offsets:
+        of_token = 0
+        while end is not None and end <= last:
+            of_token = 2 if is_said else 1
+            end, is_said = next(ends, (None, False))
+        said.append(of_token)
+    return said
+
+
 def label(line):
-    """One document, cut: its sentences, their kinds, and their labels."""
+    """One document, cut: its sentences, their kinds, their labels, and their content words."""
     document = json.loads(line)
     words, _ = words_of(document["summary"])
     reference, pairs = Counter(words), Counter(zip(words, words[1:]))
     texts = [" ".join(text.split()) for text, _ in document["sentences"]]
     kinds = [kind for _, kind in document["sentences"]]
-    return document["id"], texts, kinds, [shares(text, reference, pairs) for text in texts]
+    labels = [shares(text, reference, pairs) for text in texts]
+    content = [list(content_words(text, reference)) for text in texts]
+    return document["id"], texts, kinds, labels, content
 
 
 def documents(folder, name, n_most, segment):
@@ -115,15 +140,17 @@ def main():
         if path.exists():
             print(f"{path} is there already")
             continue
-        tokens, ends, labels, n_words, spans, held_out = [], [], [], [], [], []
+        tokens, said, ends, labels, n_words, spans, held_out = [], [], [], [], [], [], []
         n_tokens = 0
         with ProcessPoolExecutor() as pool:
             lines = documents(args.data, name, args.most, args.segment)
-            for document_id, texts, kinds, of_sentences in pool.map(label, lines, chunksize=8):
+            for document_id, texts, kinds, of_sentences, content in pool.map(label, lines, chunksize=8):
                 first = len(ends)
-                for text, kind, encoded in zip(texts, kinds, tokenizer.encode_batch(texts)):
+                encodings = tokenizer.encode_batch(texts)
+                for text, kind, encoded, of_words in zip(texts, kinds, encodings, content):
                     ids = encoded.ids + [marks[kind]]
                     tokens.append(np.array(ids, dtype=np.uint16))
+                    said.append(np.array(said_of(encoded.offsets, of_words) + [0], dtype=np.uint8))
                     n_tokens += len(ids)
                     ends.append(n_tokens)
                     n_words.append(min(len(text.split()), 65535))
@@ -133,6 +160,7 @@ def main():
         np.savez(
             path,
             tokens=np.concatenate(tokens),
+            said=np.concatenate(said),
             documents=np.array(spans, dtype=np.int64),
             ends=np.array(ends, dtype=np.int64),
             labels=np.array(labels, dtype=np.float16),

@@ -1,21 +1,19 @@
 """Step 3: trains the language model, under the sink and window mask it will run with.
 
-Resumable: a checkpoint is written every few minutes, and the same command goes on from it. What is
-drawn for a step depends on the seed and the step alone.
+A checkpoint is written every few minutes, and the same command goes on from it.
 """
 
 import argparse
-import json
 import math
-import time
-from dataclasses import asdict
 from pathlib import Path
 
 import batches
 import numpy as np
 import torch
 import torch.nn.functional as F
+from loop import train
 from model import Config, Model
+from safetensors.torch import load_file
 
 # How often a stream is drawn from each set.
 SHARES = {"elife": 0.2, "openstax": 0.2, "proposals": 0.15, "wikipedia": 0.45}
@@ -98,27 +96,19 @@ def loss_of(model, ids, share=1.0):
     return total / len(targets)
 
 
-def schedule(step, n_steps):
-    """Rises for 2 %, stays, and falls to a tenth over the last 40 %."""
-    warm = max(1, n_steps // 50)
-    return min(1.0, (step + 1) / warm, max(0.1, (n_steps - step) / (0.4 * n_steps)))
-
-
 def held_out_loss(model, sets, args, device):
-    model.eval()
     losses = {}
-    with torch.no_grad():
-        for i, of in enumerate(sets):
-            one = [float(i == j) for j in range(len(sets))]
-            ids = batches.batch(sets, one, np.random.default_rng(0), 8, args.tokens, True)
-            losses[of.name] = round(loss_of(model, ids.to(device)).item(), 4)
-    model.train()
+    for i, of in enumerate(sets):
+        one = [float(i == j) for j in range(len(sets))]
+        ids = batches.batch(sets, one, np.random.default_rng(0), 8, args.tokens, True)
+        losses[of.name] = round(loss_of(model, ids.to(device)).item(), 4)
     return losses
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="runs/builtin")
+    parser.add_argument("--init", help="a folder with the `model.safetensors` to begin from")
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--streams", type=int, default=4, help="streams of a batch")
     parser.add_argument("--tokens", type=int, default=1024, help="tokens of a stream")
@@ -138,59 +128,23 @@ def main():
     torch.manual_seed(args.seed)
     config = Config(window=args.window, has_sink=not args.no_sink)
     model = Model(config).to(device)
-    tools = optimizers(model, args.lr)
-    step, log = 0, []
     saved = out / "pretrained.pt"
-    if saved.exists():
-        state = torch.load(saved, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        for tool, values in zip(tools, state["optimizers"]):
-            tool.load_state_dict(values)
-        step, log = state["step"], state["log"]
-    else:
+    if args.init:
+        weights = load_file(Path(args.init) / "model.safetensors")
+        model.load_state_dict({k.removeprefix("model."): w.float() for k, w in weights.items()})
+    elif not saved.exists():
         vectors = spectral_embedding(sets, config.n_vocab, config.n_embd, args.seed)
         model.embed_tokens.weight.data.copy_(vectors)
-    print(f"{model.n_parameters()} parameters, from step {step} to {args.steps} on {device}")
 
-    def save():
-        state = {
-            "model": model.state_dict(),
-            "optimizers": [tool.state_dict() for tool in tools],
-            "config": asdict(config),
-            "step": step,
-            "log": log,
-            "args": {k: v for k, v in vars(args).items() if k != "out"},
-        }
-        torch.save(state, saved.with_suffix(".new"))
-        saved.with_suffix(".new").replace(saved)
-
-    started, last_saved, n_seen, mean = time.time(), time.time(), 0, None
-    while step < args.steps:
-        rng = np.random.default_rng([args.seed, step])
-        torch.manual_seed(args.seed * 1_000_003 + step)
+    def losses_of(rng):
         ids = batches.batch(sets, shares, rng, args.streams, args.tokens).to(device)
-        for tool in tools:
-            for group in tool.param_groups:
-                group["lr"] = args.lr * schedule(step, args.steps)
-        loss = loss_of(model, ids, args.share)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for tool in tools:
-            tool.step()
-            tool.zero_grad(set_to_none=True)
-        step += 1
-        n_seen += ids.numel()
-        mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
-        if step % 20 == 0:
-            rate = n_seen / (time.time() - started)
-            print(f"step {step}  loss {mean:.3f}  {rate:.0f} tokens/s", flush=True)
-        if step % 400 == 0 or step == args.steps:
-            log.append({"step": step, "tokens": step * args.streams * args.tokens}
-                       | held_out_loss(model, sets, args, device))
-            print(json.dumps(log[-1]), flush=True)
-        if time.time() - last_saved > 240 or step == args.steps:
-            save()
-            last_saved = time.time()
+        return {"loss": loss_of(model, ids, args.share)}
+
+    def measure():
+        return held_out_loss(model, sets, args, device)
+
+    tools = optimizers(model, args.lr)
+    train(saved, {"model": model}, tools, args, config, device, losses_of, measure, 400, {})
 
 
 if __name__ == "__main__":

@@ -15,10 +15,7 @@ use super::progress::Progress;
 
 /// Summaries of a document, one for each of these lengths in words.
 fn summaries(reader: &Reader<'_>, text: &str, n_words: &[usize]) -> Result<Vec<String>> {
-    // Sets mix Markdown and plain text; code, links and lists tell which it is.
-    let is_markdown = text.contains("\n```") || text.contains("](");
-    let extension = is_markdown.then_some("md");
-    let document = document::read_bytes("-", text.as_bytes().to_vec(), extension)?;
+    let document = document::read_unnamed(text)?;
     Ok(extracts(reader, &document, &Options::default(), n_words)?)
 }
 

@@ -298,6 +298,16 @@ pub fn read_bytes(
     }
 }
 
+/// Reads a text that came without a name, as data sets have it: as HTML if it begins like that, as
+/// Markdown if it has code blocks or links, which no other text has.
+///
+/// # Errors
+/// As [`read_bytes`].
+pub fn read_unnamed(text: &str) -> Result<Document, DocumentError> {
+    let is_markdown = text.contains("\n```") || text.contains("](");
+    read_bytes("-", text.as_bytes().to_vec(), is_markdown.then_some("md"))
+}
+
 fn read_html(mut source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
     source.format = Format::Html;
     html::read(source, bytes)

@@ -17,5 +17,5 @@ mod vector;
 
 pub use decoder::{Decoder, LanguageModel, ModelError, Part, Want, Weights};
 pub use linear::Linear;
-pub use salience::{Salience, Scores};
+pub use salience::{Ends, Salience, Scores};
 pub use spec::{Activation, Mlp, Norm, NormKind, Positions, Residual, Rope, RopeScaling, Spec};

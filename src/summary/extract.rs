@@ -14,11 +14,11 @@ use crate::cache::Layout;
 use crate::document::Document;
 use crate::event::Event;
 use crate::memory;
-use crate::model::{ModelError, Salience, Scores};
+use crate::model::{Ends, ModelError, Salience, Scores};
 use crate::report::{
     ChunkRead, FinishReason, Report, Rolling, Section, Statement, Status, Summary, Timings, Usage,
 };
-use crate::select::{self, Sentence, Terms, Weights, Words};
+use crate::select::{self, N_FACTS, Sentence, Terms, Weights, Words};
 use crate::sentence;
 use crate::stream::{Stream, Usage as Streamed};
 use crate::token::{TokenError, Tokenizer};
@@ -71,6 +71,31 @@ impl Marks {
     }
 }
 
+/// A sentence without the mark of a note at its end.
+fn unmarked(document: &Document, range: &Range<usize>) -> Range<usize> {
+    let text = document.text[range.clone()].trim_end();
+    range.start..range.start + text.trim_end_matches(select::is_raised).len()
+}
+
+/// A sentence without the mark of a note, on one line.
+fn one_line(document: &Document, range: &Range<usize>) -> String {
+    let words = document.text[unmarked(document, range)].split_whitespace();
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The token in which each word of a text ends.
+fn word_ends(text: &str, ids: &[u32], tokenizer: &Tokenizer) -> Vec<usize> {
+    let (mut token, mut end) = (0, ids.first().map_or(0, |&id| tokenizer.n_bytes(id)));
+    let place = |(at, word): (usize, &str)| {
+        while end < at + word.len() && token + 1 < ids.len() {
+            token += 1;
+            end += tokenizer.n_bytes(ids[token]);
+        }
+        token
+    };
+    select::words(text).map(place).collect()
+}
+
 /// A document cut into sentences.
 struct Cut<'a> {
     document: &'a Document,
@@ -87,7 +112,7 @@ impl<'a> Cut<'a> {
         let sentences = ranges.iter().map(|range| {
             let at = heads.partition_point(|heading| heading.range.start < range.start);
             let is_heading = heads.get(at).is_some_and(|h| h.range.end <= range.end);
-            words.sentence(&document.text[range.clone()], is_heading)
+            words.sentence(&one_line(document, range), is_heading)
         });
         let mut sentences: Vec<Sentence> = sentences.collect();
         select::settle(&mut sentences);
@@ -104,25 +129,24 @@ impl<'a> Cut<'a> {
 
     /// A sentence without the mark of a note at its end.
     fn range(&self, i: usize) -> Range<usize> {
-        let range = self.ranges[i].clone();
-        let text = self.document.text[range.clone()].trim_end();
-        range.start..range.start + text.trim_end_matches(select::is_raised).len()
+        unmarked(self.document, &self.ranges[i])
     }
 
     /// A sentence on one line.
     fn text(&self, i: usize) -> String {
-        let words = self.document.text[self.range(i)].split_whitespace();
-        words.collect::<Vec<_>>().join(" ")
+        one_line(self.document, &self.ranges[i])
     }
 
-    /// The token ids of a sentence and its mark.
+    /// The token ids of a sentence and its mark, and where in them it ends.
     fn encode(
         &self,
         i: usize,
         tokenizer: &Tokenizer,
         marks: &Marks,
-    ) -> Result<Vec<u32>, TokenError> {
-        let mut ids = tokenizer.encode_text(&self.text(i))?;
+    ) -> Result<(Vec<u32>, Ends), TokenError> {
+        let text = self.text(i);
+        let mut ids = tokenizer.encode_text(&text)?;
+        let ends = Ends { words: word_ends(&text, &ids, tokenizer), mark: ids.len() };
         let whole = &self.document.text[self.ranges[i].clone()];
         let gap = &whole[whole.trim_end().len()..];
         ids.push(if self.sentences[i].is_heading {
@@ -132,7 +156,7 @@ impl<'a> Cut<'a> {
         } else {
             marks.sentence
         });
-        Ok(ids)
+        Ok((ids, ends))
     }
 
     /// These sentences in the order of the document, as statements.
@@ -211,13 +235,14 @@ impl<'a> Scorer<'a> {
         let (mut scores, mut ids, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         let mut n_tokens = 0;
         for i in sentences {
-            let of_sentence = cut.encode(i, self.reader.tokenizer, &self.marks)?;
+            let (of_sentence, mut at) = cut.encode(i, self.reader.tokenizer, &self.marks)?;
             if !ids.is_empty() && ids.len() + of_sentence.len() > N_PASSAGE {
                 scores.extend(self.passage(&mut ids, &mut ends)?);
             }
             n_tokens += of_sentence.len();
+            at.words.iter_mut().chain([&mut at.mark]).for_each(|place| *place += ids.len());
             ids.extend(of_sentence);
-            ends.push(ids.len() - 1);
+            ends.push(at);
         }
         if !ids.is_empty() {
             scores.extend(self.passage(&mut ids, &mut ends)?);
@@ -228,7 +253,7 @@ impl<'a> Scorer<'a> {
     fn passage(
         &mut self,
         ids: &mut Vec<u32>,
-        ends: &mut Vec<usize>,
+        ends: &mut Vec<Ends>,
     ) -> Result<Vec<Scores>, SummaryError> {
         ids.push(self.marks.summarize);
         let mut states: Vec<Tensor> = Vec::new();
@@ -265,18 +290,64 @@ pub fn extracts(
     options: &Options,
     n_words: &[usize],
 ) -> Result<Vec<String>, SummaryError> {
-    let Some((salience, weights)) = reader.extract else {
-        let message = "the model was not trained to choose sentences".to_owned();
-        return Err(ModelError::from(candle_core::Error::Msg(message)).into());
+    let whole = Whole::read(reader, document, options)?;
+    let (terms, all) = (whole.terms(), 0..whole.cut.sentences.len());
+    let one = |&n_words: &usize| {
+        let chosen = terms.choose(all.clone(), n_words, whole.weights, &whole.salience());
+        whole.cut.summary(chosen).text
     };
-    let cut = Cut::new(document);
-    let n = cut.sentences.len();
-    let (scores, _) = Scorer::new(reader, salience, layout(reader, options)?)?.score(&cut, 0..n)?;
-    let salience = weigh(&scores, weights);
-    let mut terms = Terms::new(&cut.words, &cut.sentences);
-    terms.read_to(n);
-    let one = |&n_words: &usize| cut.summary(terms.choose(0..n, n_words, weights, &salience)).text;
     Ok(n_words.iter().map(one).collect())
+}
+
+/// Each word of a document with the facts that speak for it in a summary as long as the reference,
+/// how often the document has it, and how often the reference: what `selection.json` is learnt from.
+///
+/// # Errors
+/// As [`extracts`].
+pub fn word_facts(
+    reader: &Reader<'_>,
+    document: &Document,
+    reference: &str,
+) -> Result<Vec<([f64; N_FACTS], f64, usize)>, SummaryError> {
+    let mut whole = Whole::read(reader, document, &Options::default())?;
+    let reference = whole.cut.words.sentence(reference, false);
+    Ok(whole.terms().against(&reference))
+}
+
+/// A document read to its end without a report.
+struct Whole<'a> {
+    cut: Cut<'a>,
+    weights: &'a Weights,
+    scores: Vec<Scores>,
+}
+
+impl<'a> Whole<'a> {
+    fn read(
+        reader: &Reader<'a>,
+        document: &'a Document,
+        options: &Options,
+    ) -> Result<Self, SummaryError> {
+        let Some((salience, weights)) = reader.extract else {
+            let message = "the model was not trained to choose sentences".to_owned();
+            return Err(ModelError::from(candle_core::Error::Msg(message)).into());
+        };
+        let cut = Cut::new(document);
+        let all = 0..cut.sentences.len();
+        let (scores, _) =
+            Scorer::new(reader, salience, layout(reader, options)?)?.score(&cut, all)?;
+        Ok(Self { cut, weights, scores })
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        let mut terms = Terms::new(&self.cut.words, &self.cut.sentences);
+        let odds: Vec<&[f32]> = self.scores.iter().map(|s| s.words.as_slice()).collect();
+        terms.read(&odds);
+        terms
+    }
+
+    fn salience(&self) -> Vec<f64> {
+        weigh(&self.scores, self.weights)
+    }
 }
 
 /// Reads a document to its end and returns the report on it.
@@ -309,7 +380,8 @@ pub fn summarize(
     for (seq, chunk) in chunks.iter().enumerate() {
         let (scores, n_tokens) = scorer.score(&cut, chunk.clone())?;
         salience.extend(weigh(&scores, weights));
-        terms.read_to(chunk.end);
+        let odds: Vec<Vec<f32>> = scores.into_iter().map(|s| s.words).collect();
+        terms.read(&odds);
         let range = cut.ranges[chunk.start].start..cut.ranges[chunk.end - 1].end;
         let pages = document.pages_of(range.clone());
         observe(Event::ChunkFed { seq, last_page: pages.1, n_tokens });

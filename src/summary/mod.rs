@@ -141,7 +141,7 @@ impl SummaryError {
     }
 }
 
-pub use extract::extracts;
+pub use extract::{extracts, word_facts};
 
 /// Reads a document to its end and returns the report on it.
 ///
