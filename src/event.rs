@@ -9,8 +9,6 @@ pub enum Event<'a> {
         n_pages: u32,
         /// Chunks it makes.
         n_chunks: usize,
-        /// Tokens of its text.
-        n_tokens: usize,
     },
     /// A chunk went through the stream.
     ChunkFed {

@@ -6,7 +6,7 @@
 //! words, and every page is accounted for.
 //!
 //! Text and tensors are two sides that meet in [`summary`] only: [`document`], [`chunk`],
-//! [`prompt`], [`token`] and [`eval`] know no tensors; [`model`], [`cache`] and [`stream`] know no files.
+//! [`prompt`], [`token`], [`check`] and [`eval`] know no tensors; [`model`], [`cache`] and [`stream`] know no files.
 //!
 //! ```no_run
 //! use candle_core::Device;
@@ -36,10 +36,12 @@
 
 pub mod batch;
 pub mod cache;
+pub mod check;
 pub mod chunk;
 pub mod document;
 pub mod eval;
 pub mod event;
+pub mod language;
 pub mod load;
 pub mod memory;
 pub mod model;

@@ -1,5 +1,6 @@
 //! One stream: feed a chunk, ask, generate a reply, go back.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use candle_core::{IndexOp, Tensor};
@@ -29,12 +30,15 @@ impl Default for Decoding {
 }
 
 /// Where a reply ends, and what it must not say.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Limits<'a> {
     /// Most tokens of the reply.
     pub n_max: usize,
     /// Tokens that end it.
     pub stops: &'a [u32],
+    /// Stream indices of the tokens whose share in the reply's attention is wanted: see
+    /// [`Reply::attention`].
+    pub watch: Range<usize>,
     /// What was said before: of it, as of the reply itself, no [`N_COPY`] tokens in a row are
     /// written once more.
     pub said: &'a [u32],
@@ -58,13 +62,20 @@ pub enum Finish {
 }
 
 /// What the model replied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// Tokens of the reply, without the one that ended it.
     pub ids: Vec<u32>,
     /// Why it ended.
     pub finish: Finish,
+    /// What each token of the reply gave to each of the tokens that are watched, as the mean over all
+    /// layers and heads; the last token's may lack.
+    pub attention: Vec<Vec<f32>>,
 }
+
+/// Tokens of a reply that are kept before they are asked what they looked at: many at once cost
+/// less.
+const N_WATCHED: usize = 32;
 
 /// Tokens that went through a stream, and the time they took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,6 +107,12 @@ impl<'a> Stream<'a> {
     pub fn new(model: &'a dyn LanguageModel, layout: Layout) -> Result<Self, ModelError> {
         let cache = model.new_cache(layout)?;
         Ok(Self { model, cache, snapshot: None, usage: Usage::default() })
+    }
+
+    /// Stream index that the next token will have.
+    #[must_use]
+    pub fn next_index(&self) -> usize {
+        self.cache.next_index()
     }
 
     /// The shape of the cache.
@@ -184,6 +201,33 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
+    /// Feeds tokens and returns the attention that each gives to the tokens of these stream
+    /// indices, as the mean over all layers and heads: `[T, of.len()]`.
+    ///
+    /// # Errors
+    /// [`ModelError`] if a token is unknown or the device fails.
+    pub fn attention(
+        &mut self,
+        ids: &[u32],
+        of: Range<usize>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let mut rows = Vec::with_capacity(ids.len());
+        let mut rest = ids;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.cache.fit(rest.len().min(N_WATCHED)));
+            self.cache.watch();
+            self.forward(now, Want::Nothing)?;
+            rows.extend(self.look(&of)?);
+            rest = later;
+        }
+        Ok(rows)
+    }
+
+    /// What the tokens that were watched looked at.
+    fn look(&mut self, of: &Range<usize>) -> Result<Vec<Vec<f32>>, ModelError> {
+        Ok(self.model.attention(&mut self.cache, of.clone())?.to_vec2()?)
+    }
+
     /// Feeds `ask` and generates a reply.
     ///
     /// `seen` is called with every token as it comes.
@@ -197,6 +241,9 @@ impl<'a> Stream<'a> {
         decoding: &Decoding,
         seen: &mut dyn FnMut(u32),
     ) -> Result<Reply, ModelError> {
+        let (is_watched, of) = (!limits.watch.is_empty(), limits.watch.clone());
+        let mut attention = Vec::new();
+        let n_watched = N_WATCHED.min(self.layout().n_chunk());
         let mut logits = self.forward(ask, Want::Last)?.ok_or_else(nothing_fed)?;
         let sampling = if decoding.temperature >= N_COLDEST {
             Sampling::TopP { p: decoding.top_p, temperature: decoding.temperature }
@@ -229,11 +276,18 @@ impl<'a> Stream<'a> {
                 ids.truncate(n_kept);
                 break Finish::Repetition;
             }
+            if is_watched && (ids.len() - 1).is_multiple_of(n_watched) {
+                attention.extend(self.look(&of)?);
+                self.cache.watch();
+            }
             logits = self.model.forward(&[id], &mut self.cache, Want::Last)?;
             self.usage.n_generated += 1;
         };
+        if is_watched {
+            attention.extend(self.look(&of)?);
+        }
         self.usage.generating += started.elapsed();
-        Ok(Reply { ids, finish })
+        Ok(Reply { ids, finish, attention })
     }
 
     /// Remembers where the stream stands; a later [`restore`](Stream::restore) comes back here.

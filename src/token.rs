@@ -193,6 +193,7 @@ pub struct Tokenizer {
     unknown: Option<u32>,
     /// By byte, whether a byte-level vocabulary lacks a piece for it.
     unspellable: Option<Box<[bool; 256]>>,
+    is_byte_level: bool,
     n_vocab: usize,
     bos: Option<u32>,
     eos: Option<u32>,
@@ -330,6 +331,7 @@ impl Tokenizer {
             spaces: Matcher::new(spaces),
             unknown: parts.unknown,
             unspellable,
+            is_byte_level: byte_level,
             n_vocab,
             bos: parts.bos,
             eos: parts.eos,
@@ -385,11 +387,34 @@ impl Tokenizer {
         self.added_ids.get(token).copied().or_else(|| self.model.token_to_id(token))
     }
 
-    /// Bytes of text that a token of a byte-level vocabulary stands for; each of its characters is
-    /// one.
+    /// Where each of these ids ends, in bytes of the text that they spell.
+    ///
+    /// Exact where the vocabulary is byte-level; elsewhere the space that some tokenizers make up at
+    /// the beginning counts too.
     #[must_use]
-    pub fn n_bytes(&self, id: u32) -> usize {
-        self.model.id_to_token(id).map_or(0, |token| token.chars().count())
+    pub fn ends(&self, ids: &[u32]) -> Vec<usize> {
+        let n_bytes = |id: u32| match self.kind(id) {
+            Kind::Control => 0,
+            Kind::Byte => 1,
+            Kind::Plain | Kind::Markup => {
+                if let Some(added) = self.added.get(&id) {
+                    return added.len();
+                }
+                let token = self.model.id_to_token(id).unwrap_or_default();
+                // Each character of a byte-level vocabulary is a byte; others mark spaces.
+                if self.is_byte_level {
+                    token.chars().count()
+                } else {
+                    token.replace('\u{2581}', " ").len()
+                }
+            }
+        };
+        let mut end = 0;
+        let ends = ids.iter().map(|&id| {
+            end += n_bytes(id);
+            end
+        });
+        ends.collect()
     }
 
     /// One more than the highest id.

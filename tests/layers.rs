@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and what its code must never name.
-const BANS: [(&str, &[&str]); 19] = [
+const BANS: [(&str, &[&str]); 21] = [
     // Text side: no tensors.
     ("document", TENSORS),
     ("sentence", TENSORS),
@@ -16,6 +16,8 @@ const BANS: [(&str, &[&str]); 19] = [
     ("event", TENSORS),
     ("eval", TENSORS),
     ("select", TENSORS),
+    ("check", TENSORS),
+    ("language", TENSORS),
     // Tensor side: no documents, no JSON, no files, no terminal.
     ("cache", TEXT),
     ("model", TEXT),

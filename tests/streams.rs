@@ -17,7 +17,7 @@ fn decoder(family: &str) -> Decoder {
 }
 
 fn limits(n_max: usize, stops: &[u32]) -> Limits<'_> {
-    Limits { n_max, stops, said: &[] }
+    Limits { n_max, stops, ..Limits::default() }
 }
 
 /// 96 tokens, the same in every run.
@@ -176,4 +176,71 @@ proptest! {
         prop_assert_eq!(many.n_bytes(), bytes);
         prop_assert_eq!(many.n_slots(), n_sink + n_window - 1 + n_chunk);
     }
+}
+
+#[test]
+fn attention_is_what_the_tokens_give_however_they_are_fed() {
+    for family in ["llama3", "qwen3", "falcon40b", "mpt"] {
+        let decoder = decoder(family);
+        let layout = Layout::new(4, 12, 8).unwrap();
+        let ids = ids(60);
+        let (fed, watched) = ids.split_at(41);
+        let begin = || {
+            let mut stream = Stream::new(&decoder, layout).unwrap();
+            stream.begin(&ids[..4]).unwrap();
+            stream.feed(&fed[4..]).unwrap();
+            stream
+        };
+        let mut stream = begin();
+        let (first, next) = (28, stream.next_index());
+        let together = stream.attention(&watched[..6], first..next + 6).unwrap();
+        let mut alone = begin();
+        for (t, &id) in watched[..6].iter().enumerate() {
+            let row = alone.attention(&[id], first..next + t + 1).unwrap().remove(0);
+            // The token itself and the eleven before it, and nothing after it.
+            let (seen, unseen) = together[t].split_at(row.len());
+            assert!(unseen.iter().all(|&w| w == 0.0), "{family}");
+            let gap = seen.iter().zip(&row).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(gap < 1e-5, "{family}: {gap}");
+            let hidden = row.len().saturating_sub(12);
+            assert!(row[..hidden].iter().all(|&w| w == 0.0), "{family}");
+            let pinned = alone_share(&decoder, layout, &ids[..4], &fed[4..], &watched[..=t]);
+            let sum: f32 = row.iter().sum::<f32>() + pinned;
+            assert!((sum - 1.0).abs() < 1e-4, "{family}: {sum}");
+        }
+    }
+}
+
+/// What the last of these tokens gives to the pinned ones.
+fn alone_share(
+    decoder: &Decoder,
+    layout: Layout,
+    prefix: &[u32],
+    fed: &[u32],
+    watched: &[u32],
+) -> f32 {
+    let mut stream = Stream::new(decoder, layout).unwrap();
+    stream.begin(prefix).unwrap();
+    stream.feed(fed).unwrap();
+    let rows = stream.attention(watched, 0..prefix.len()).unwrap();
+    rows.last().unwrap().iter().sum()
+}
+
+#[test]
+fn watching_a_reply_does_not_change_it() {
+    let decoder = decoder("llama3");
+    let layout = Layout::new(4, 40, 8).unwrap();
+    let ids = ids(60);
+    let reply = |watch| {
+        let mut stream = Stream::new(&decoder, layout).unwrap();
+        stream.begin(&ids[..4]).unwrap();
+        stream.feed(&ids[4..40]).unwrap();
+        let limits = Limits { watch, ..limits(20, &[]) };
+        stream.generate(&ids[40..], limits, &Decoding::default(), &mut |_| {}).unwrap()
+    };
+    let (plain, watched) = (reply(0..0), reply(30..38));
+    assert_eq!(plain.ids, watched.ids);
+    assert!(plain.attention.is_empty());
+    assert!(watched.attention.len() + 1 >= watched.ids.len());
+    assert!(watched.attention.iter().all(|row| row.len() == 8));
 }

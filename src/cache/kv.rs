@@ -54,6 +54,18 @@ pub struct KvCache {
     layout: Layout,
     layers: Vec<LayerCache>,
     marks: Marks,
+    watched: Option<Watched>,
+}
+
+/// Queries kept to be asked later what they looked at; none are kept unless somebody
+/// [`watch`](KvCache::watch)es.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Stream index of each token.
+    pub indices: Vec<usize>,
+    /// Of each layer, one piece for each time it was fed: queries for the ring and for the pinned
+    /// keys, each `[T, H, D]`.
+    pub layers: Vec<Vec<(Tensor, Tensor)>>,
 }
 
 /// Where the stream stands; with the tensors, all that a stream is.
@@ -97,7 +109,7 @@ impl KvCache {
             })
             .collect::<Result<_, candle_core::Error>>()?;
         let mut cache =
-            Self { layout, layers, marks: Marks { n_vacant: 0, first: 0, next: 0, resume: None } };
+            Self { layout, layers, marks: Marks { n_vacant: 0, first: 0, next: 0, resume: None }, watched: None };
         cache.begin_at(layout.n_sink(), 0);
         Ok(cache)
     }
@@ -225,8 +237,35 @@ impl KvCache {
         Ok(cache)
     }
 
+    /// One layer.
+    #[must_use]
+    pub fn layer(&self, layer: usize) -> &LayerCache {
+        &self.layers[layer]
+    }
+
+    /// Keeps the queries of the tokens that are fed from now on.
+    pub fn watch(&mut self) {
+        let layers = vec![Vec::new(); self.layers.len()];
+        self.watched = Some(Watched { indices: Vec::new(), layers });
+    }
+
+    /// Ends the watch and hands over what was kept; nothing if nobody watched.
+    pub fn unwatch(&mut self) -> Option<Watched> {
+        self.watched.take()
+    }
+
+    /// Keeps these queries of the coming tokens, if somebody watches.
+    pub fn see(&mut self, layer: usize, ring: &Tensor, pinned: &Tensor) {
+        if let Some(watched) = &mut self.watched {
+            watched.layers[layer].push((ring.clone(), pinned.clone()));
+        }
+    }
+
     /// Says that all layers hold the coming `n_tokens` tokens.
     pub fn advance(&mut self, n_tokens: usize) {
+        if let Some(watched) = &mut self.watched {
+            watched.indices.extend(self.marks.next..self.marks.next + n_tokens);
+        }
         self.marks.next += n_tokens;
         if self.marks.next == self.layout.n_sink()
             && let Some(resume) = self.marks.resume.take()

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use longsum::report::{GateError, Gates};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Summarize documents of any length on this machine.
@@ -98,6 +99,13 @@ pub struct Job {
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
 
+    /// End with 3 if a report does not keep to these gates, such as weak:0.2,coverage:0.7,needs-ocr:
+    /// at most this share of statements not borne out by the document, at least this share of its
+    /// tenths quoted, no page without a text layer; others are unsupported:SHARE, repetition:SHARE,
+    /// copy:SHARE, failed-pages, language
+    #[arg(long, value_name = "GATES", default_value = "", hide_default_value = true, value_parser = gates)]
+    pub fail_on: Gates,
+
     /// Folder of prompt templates that replace built-in ones of the same name
     #[arg(long, value_name = "DIR")]
     pub prompts: Option<PathBuf>,
@@ -143,6 +151,11 @@ impl Format {
             Self::Md => "md",
         }
     }
+}
+
+/// Gates, or none at all.
+fn gates(text: &str) -> Result<Gates, GateError> {
+    if text.is_empty() { Ok(Gates::default()) } else { text.parse() }
 }
 
 /// `A-B`, or `A` alone.

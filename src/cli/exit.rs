@@ -21,6 +21,8 @@ pub enum Exit {
     SomeFailed,
     /// Wrong use: nothing was started.
     Usage,
+    /// A gate was not met.
+    Gate,
     /// Try again: memory, disk or network.
     TryAgain,
 }
@@ -31,6 +33,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::SomeFailed => 1,
             Exit::Usage => 2,
+            Exit::Gate => 3,
             Exit::TryAgain => 75,
         })
     }

@@ -61,16 +61,20 @@ fn run(job: &Job) -> Result<Exit> {
     let (loaded, revision) = load(&job.model, &progress)?;
     let about = batch::about(&loaded, &job.model, revision);
     let reader = batch::reader(&loaded, &about);
-    let mut n_failed = 0;
+    let (mut n_failed, mut all_gates_met) = (0, true);
     for input in &inputs {
-        if let Err(error) = one(&reader, input, job, &options, &output, &progress) {
-            // One bad document is a line; a full disk or a lost device is the end.
-            let is_the_end = exit::of(&error) == Exit::TryAgain || error.is::<output::WriteError>();
-            if inputs.len() == 1 || is_the_end {
-                return Err(error);
+        match one(&reader, input, job, &options, &output, &progress) {
+            Ok(met) => all_gates_met &= met,
+            Err(error) => {
+                // One bad document is a line; a full disk or a lost device is the end.
+                let is_the_end =
+                    exit::of(&error) == Exit::TryAgain || error.is::<output::WriteError>();
+                if inputs.len() == 1 || is_the_end {
+                    return Err(error);
+                }
+                n_failed += 1;
+                exit::tell(&error);
             }
-            n_failed += 1;
-            exit::tell(&error);
         }
     }
     if inputs.len() > 1 {
@@ -80,10 +84,14 @@ fn run(job: &Job) -> Result<Exit> {
             inputs.len()
         ));
     }
-    Ok(if n_failed == 0 { Exit::Done } else { Exit::SomeFailed })
+    Ok(match (n_failed, all_gates_met) {
+        (0, true) => Exit::Done,
+        (0, false) => Exit::Gate,
+        _ => Exit::SomeFailed,
+    })
 }
 
-/// Summarizes one document.
+/// Summarizes one document; returns whether it keeps to the gates.
 fn one(
     reader: &Reader<'_>,
     input: &Input,
@@ -91,7 +99,7 @@ fn one(
     options: &Options,
     output: &Output,
     progress: &Progress,
-) -> Result<()> {
+) -> Result<bool> {
     let started = Instant::now();
     let document = input.read(job.pages)?;
     let extract_secs = started.elapsed().as_secs_f64();
@@ -103,10 +111,12 @@ fn one(
     let mut text = render(&report, job.format)?;
     text.push('\n');
     output.write(input, text.as_bytes())?;
-    match (&report.status, &report.reason) {
-        (Status::Failed, Some(reason)) => Err(Failure::Document { reason: reason.clone() }.into()),
-        _ => Ok(()),
+    if let (Status::Failed, Some(reason)) = (&report.status, &report.reason) {
+        return Err(Failure::Document { reason: reason.clone() }.into());
     }
+    let unmet = job.fail_on.unmet(&report);
+    unmet.iter().for_each(|gate| say(&format!("gate not met: {}: {gate}", input.name())));
+    Ok(unmet.is_empty())
 }
 
 fn render(report: &Report, format: Format) -> Result<String> {

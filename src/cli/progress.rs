@@ -103,7 +103,7 @@ impl DocumentBar {
     /// Takes in what happened.
     pub fn event(&mut self, event: &Event<'_>) {
         match *event {
-            Event::Started { n_pages, n_chunks, .. } => {
+            Event::Started { n_pages, n_chunks } => {
                 self.tally.n_pages = n_pages;
                 self.bar.set_style(style("{msg} {wide_bar} {eta} left"));
                 self.bar.set_length(n_chunks as u64);

@@ -103,6 +103,27 @@ fn plain(
 ) -> Result<Tensor> {
     let (t, h, d) = q_ring.dims3()?;
     let (g, n_slots, _) = cache.keys.dims3()?;
+    let group = h / g;
+    let weights = weights(step, q_ring, q_pinned, &cache.keys, scale, slopes)?;
+    // Slots that nobody sees may hold anything but NaN: they are allocated as zeros.
+    let out = weights.reshape((g, group * t, n_slots))?.matmul(&cache.values)?; // [G, group*T, D]
+    out.reshape((g, group, t, d))?.permute((2, 0, 1, 3))?.contiguous()?.reshape((t, h * d))
+}
+
+/// How much of its attention each query gives to each slot; each row sums to one.
+///
+/// - `q_ring`, `q_pinned`: `[T, H, D]`, contiguous; `keys`: `[G, n_slots, D]`
+/// - returns `[H, T, n_slots]`
+pub fn weights(
+    step: &Step,
+    q_ring: &Tensor,
+    q_pinned: &Tensor,
+    keys: &Tensor,
+    scale: f64,
+    slopes: Option<&[f32]>,
+) -> Result<Tensor> {
+    let (t, h, d) = q_ring.dims3()?;
+    let (g, n_slots, _) = keys.dims3()?;
     let n_sink = step.layout.n_sink();
     let group = h / g;
     // [T, H, D] -> [G, group*T, D]: grouped heads are more queries of the same keys.
@@ -110,7 +131,7 @@ fn plain(
         q.reshape((t, g, group, d))?.permute((1, 2, 0, 3))?.contiguous()?.reshape((g, group * t, d))
     };
     let scores = |q: &Tensor, from: usize, len: usize| {
-        fold(q)?.matmul(&cache.keys.narrow(1, from, len)?.transpose(1, 2)?.contiguous()?)
+        fold(q)?.matmul(&keys.narrow(1, from, len)?.transpose(1, 2)?.contiguous()?)
     };
     let ring = scores(q_ring, n_sink, n_slots - n_sink)?; // [G, group*T, n_ring]
     let all = if n_sink == 0 {
@@ -123,10 +144,7 @@ fn plain(
     let bias =
         Tensor::from_vec(bias, (n_slopes, t, n_slots), q_ring.device())?.to_dtype(all.dtype())?;
     let all = (all.reshape((h, t, n_slots))? * scale)?.broadcast_add(&bias)?;
-    let weights = candle_nn::ops::softmax_last_dim(&all)?.reshape((g, group * t, n_slots))?;
-    // Slots that nobody sees may hold anything but NaN: they are allocated as zeros.
-    let out = weights.matmul(&cache.values)?; // [G, group*T, D]
-    out.reshape((g, group, t, d))?.permute((2, 0, 1, 3))?.contiguous()?.reshape((t, h * d))
+    candle_nn::ops::softmax_last_dim(&all)
 }
 
 #[cfg(test)]

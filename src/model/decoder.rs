@@ -1,5 +1,7 @@
 //! The decoder: tokens in, logits out, one streaming cache per stream.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, IndexOp, Tensor};
 
 use super::attention::{self, Step};
@@ -136,6 +138,20 @@ pub trait LanguageModel {
     /// [`CacheError::ChunkTooLong`] or [`ModelError::UnknownToken`], with the cache unchanged;
     /// [`ModelError::Tensor`] if the device fails, with the stream unusable.
     fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError>;
+
+    /// How much of their attention the tokens that were [watched](KvCache::watch) gave to the tokens
+    /// of these stream indices, as the mean over all layers and heads; ends the watch.
+    ///
+    /// None of the tokens may have left the cache: no more are watched than a chunk has.
+    ///
+    /// - returns `[T, of.len()]` f32 on the CPU; no rows if nobody watched
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] if the device fails.
+    fn attention(&self, cache: &mut KvCache, of: Range<usize>) -> Result<Tensor, ModelError> {
+        cache.unwatch();
+        Ok(Tensor::zeros((0, of.len()), DType::F32, &Device::Cpu)?)
+    }
 }
 
 /// A decoder of any family, with its weights.
@@ -228,6 +244,17 @@ impl Decoder {
         Ok(Self { spec, embedding, layers, final_norm, head, frequencies, dtype, device })
     }
 
+    /// By what scores are multiplied, and what they lose with distance where they do.
+    fn scoring(&self) -> (f64, Option<&[f32]>) {
+        let slopes = match &self.spec.positions {
+            Positions::Alibi { slopes } => Some(&slopes[..]),
+            Positions::Rope(_) => None,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
+        let scale = 1.0 / (self.spec.head_dim as f64).sqrt();
+        (scale, slopes)
+    }
+
     /// `[T, C]` to `[T, C]` through attention; keys and values go into the cache.
     fn attend(
         &self,
@@ -260,13 +287,9 @@ impl Decoder {
             None => (q.contiguous()?, q.contiguous()?),
         };
         let by_head = |x: &Tensor| x.transpose(0, 1)?.contiguous(); // [G, T, D]
+        cache.see(l, &q_ring, &q_pinned);
         let stored = cache.store(l, &by_head(&k)?, &by_head(&v)?)?;
-        let slopes = match &spec.positions {
-            Positions::Alibi { slopes } => Some(&slopes[..]),
-            Positions::Rope(_) => None,
-        };
-        #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
-        let scale = 1.0 / (spec.head_dim as f64).sqrt();
+        let (scale, slopes) = self.scoring();
         let out = attention::attend(step, &q_ring, &q_pinned, stored, scale, slopes)?; // [T, H*D]
         Ok(layer.output.forward(&out)?)
     }
@@ -373,5 +396,36 @@ impl LanguageModel for Decoder {
         };
         let logits = self.head.forward(&self.final_norm.forward(&x)?)?; // [1 or T, V]
         Ok(logits.to_dtype(DType::F32)?)
+    }
+
+    fn attention(&self, cache: &mut KvCache, of: Range<usize>) -> Result<Tensor, ModelError> {
+        let layout = *cache.layout();
+        let slots: Vec<u32> =
+            of.clone().map(|i| u32::try_from(layout.slot(i)).unwrap_or(u32::MAX)).collect();
+        let watched = cache.unwatch().filter(|watched| !watched.indices.is_empty());
+        let (Some(watched), false) = (watched, slots.is_empty()) else {
+            return Ok(Tensor::zeros((0, of.len()), DType::F32, &Device::Cpu)?);
+        };
+        let slots = Tensor::new(slots, &self.device)?;
+        let step = Step::new(cache, watched.indices);
+        let (scale, slopes) = self.scoring();
+        let mut sum = None;
+        for (l, pieces) in watched.layers.iter().enumerate() {
+            let join = |piece: fn(&(Tensor, Tensor)) -> &Tensor| {
+                Tensor::cat(&pieces.iter().map(piece).collect::<Vec<_>>(), 0)
+            };
+            let (ring, pinned) = (join(|(ring, _)| ring)?, join(|(_, pinned)| pinned)?);
+            let keys = &cache.layer(l).keys;
+            let weights = attention::weights(&step, &ring, &pinned, keys, scale, slopes)?;
+            let here = weights.index_select(&slots, 2)?.to_dtype(DType::F32)?.mean(0)?; // [T, of]
+            sum = Some(match sum {
+                Some(sum) => (here + sum)?,
+                None => here,
+            });
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a number of layers")]
+        let n_layers = self.layers.len() as f64;
+        let sum = sum.ok_or_else(|| candle_core::Error::Msg("a model without layers".to_owned()))?;
+        Ok((sum / n_layers)?.to_device(&Device::Cpu)?)
     }
 }

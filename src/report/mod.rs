@@ -4,11 +4,15 @@
 //! the same device. Character ranges count Unicode scalar values of the normalized text, end
 //! exclusive; page ranges count from 1, both ends included.
 
+mod gate;
 mod markdown;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::check;
+
+pub use gate::{GateError, Gates};
 pub use markdown::markdown;
 
 /// Name of the format, in every report.
@@ -176,8 +180,46 @@ pub struct Summary {
 pub struct Statement {
     /// The statement.
     pub text: String,
+    /// Whether the document bears it out.
+    pub support: Support,
+    /// What it says that its citations do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// Where it comes from, best first.
     pub citations: Vec<Citation>,
+}
+
+/// Whether the document bears a statement out, as far as a program can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Support {
+    /// Sentences of the document were found for it, and nothing in it speaks against them.
+    Supported,
+    /// Sentences were found, but it has numbers, dates, names or a negation that they lack.
+    Weak,
+    /// No sentence was found.
+    None,
+}
+
+/// Words of a statement that its citations do not bear out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Fault {
+    /// `number`, `date`, `name` or `negation`.
+    pub kind: String,
+    /// The words.
+    pub text: String,
+}
+
+impl From<check::Fault> for Fault {
+    fn from(fault: check::Fault) -> Self {
+        let kind = match fault.kind {
+            check::Kind::Number => "number",
+            check::Kind::Date => "date",
+            check::Kind::Name => "name",
+            check::Kind::Negation => "negation",
+        };
+        Self { kind: kind.to_owned(), text: fault.text }
+    }
 }
 
 /// A place in the document.
@@ -191,7 +233,8 @@ pub struct Citation {
     /// place is the whole passage that was being read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<Quote>,
-    /// Share of the statement's weight in words that the quote has, 0 to 1.
+    /// How surely the statement rests on the quote, 0 to 1: by the attention it paid to it while it
+    /// was written and by the words they share; by the words alone where the model does not tell.
     pub score: f64,
 }
 
@@ -257,13 +300,29 @@ pub enum FinishReason {
     Repetition,
 }
 
-/// What can be checked without a reader.
+/// What can be checked without a reader. Shares are of the final summary, 0 to 1.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Checks {
     /// How many citations with a quote the summary has in each tenth of the document.
     pub coverage_by_decile: Vec<usize>,
-    /// Statements of the summary for which no sentence of the document was found.
-    pub n_without_quote: usize,
+    /// Tenths of the document with at least one.
+    pub coverage: f64,
+    /// Statements that are not `supported`.
+    pub weak: f64,
+    /// Statements for which no sentence of the document was found.
+    pub unsupported: f64,
+    /// Words that stand in the document in a run of at least eight.
+    pub copy_ratio: f64,
+    /// Words of the document for each word of the summary.
+    pub compression: f64,
+    /// Runs of four words that came before.
+    pub repetition: f64,
+    /// Language of the summary, by its English name, where it can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Whether that is the language asked for; absent where none was, or it cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language_as_asked: Option<bool>,
 }
 
 /// Tokens and slots.
@@ -277,6 +336,9 @@ pub struct Usage {
     pub tokens_out: usize,
     /// Slots of the cache in each layer: `sinks + window - 1 + chunk`, never more.
     pub peak_cache_slots: usize,
+    /// Tokens of the longest prompt with the longest reply it allowed; never more than `sinks +
+    /// window`, which is what is seen at once. 0 where nothing was asked.
+    pub longest_call: usize,
 }
 
 /// Times and memory of this run.

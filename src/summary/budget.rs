@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use super::evidence::NEUTRAL;
 use super::{Options, Reader, SummaryError};
 use crate::cache::Layout;
 use crate::prompt::{self, Ask};
@@ -16,6 +17,8 @@ const N_LEAST_TEXT: usize = 32;
 pub const N_LEAST_FINAL: usize = 48;
 /// Room for bullets, line ends and headings around notes.
 const N_LEAST_NOTES: usize = 64;
+/// What sentences quoted as evidence may take of the room for notes: one part in so many.
+const EVIDENCE_PART: usize = 3;
 
 /// The shape of the stream, and what goes into it.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub struct Budget {
     pub n_final: usize,
     /// Tokens of the longest of the prompts that take notes, without the notes.
     n_asking: usize,
+    /// Tokens of the passage that follows a reply to tell what it looked at.
+    n_neutral: usize,
 }
 
 impl Budget {
@@ -48,7 +53,8 @@ impl Budget {
         let n_prefix = prefix.len() + n_rolling;
         let n_sink = options.n_sink.unwrap_or(n_prefix);
         // What is not pinned of the prefix has to fit the window, with the question and the reply.
-        let n_around = n_prefix.saturating_sub(n_sink) + suffix.len() + n_reply;
+        let n_neutral = reader.tokenizer.count(NEUTRAL);
+        let n_around = n_prefix.saturating_sub(n_sink) + suffix.len() + n_reply + n_neutral;
         let n_least = n_around + N_LEAST_TEXT;
         let n_most = match options.n_window {
             Some(n_window) => n_window,
@@ -75,8 +81,8 @@ impl Budget {
         let n_text = NonZeroUsize::new(n_text).unwrap_or(NonZeroUsize::MIN);
 
         // Rolling takes the old summary and the notes in; merging takes no less.
-        let n_asking = asking(reader, options, ask)?;
-        let n_notes = 2 * n_reply + N_LEAST_NOTES;
+        let n_asking = asking(reader, options, ask)? + n_neutral;
+        let n_notes = 3 * n_reply + N_LEAST_NOTES;
         let n_needed = n_asking + n_notes + n_reply.max(N_LEAST_FINAL);
         if n_seen < n_needed {
             let n_lacking = n_needed - n_seen;
@@ -88,7 +94,7 @@ impl Budget {
         }
         // Two tokens a word leave room for names and numbers.
         let n_final = (2 * options.n_words).max(N_LEAST_FINAL).min(n_seen - n_asking - n_notes);
-        let budget = Self { layout, n_text, n_reply, n_rolling, n_final, n_asking };
+        let budget = Self { layout, n_text, n_reply, n_rolling, n_final, n_asking, n_neutral };
         Ok(budget)
     }
 
@@ -96,8 +102,27 @@ impl Budget {
     /// it is seen at once.
     #[must_use]
     pub fn room(&self, n_reply: usize) -> usize {
-        let n_seen = self.layout.n_sink() + self.layout.n_window();
-        n_seen.saturating_sub(n_reply + self.n_asking)
+        self.n_seen().saturating_sub(n_reply + self.n_asking)
+    }
+
+    /// Tokens of [`Budget::room`] that notes alone may take, so that some is left for the sentences
+    /// they rest on.
+    #[must_use]
+    pub fn room_for_notes(&self, n_reply: usize) -> usize {
+        let n_room = self.room(n_reply);
+        n_room - n_room / EVIDENCE_PART
+    }
+
+    /// Tokens that are seen at once.
+    #[must_use]
+    pub fn n_seen(&self) -> usize {
+        self.layout.n_sink() + self.layout.n_window()
+    }
+
+    /// Whether a prompt and its reply are seen at once, with what follows them.
+    #[must_use]
+    pub fn fits(&self, n_prompt: usize, n_reply: usize) -> bool {
+        n_prompt + n_reply + self.n_neutral <= self.n_seen()
     }
 
     /// Words that so many tokens hold, a little less than there is room for.

@@ -1,4 +1,5 @@
-//! Finds the sentences that a statement rests on, by the words they share.
+//! Finds the sentences that a statement rests on: by the attention it paid to them while it was
+//! written, and by the words they share.
 //!
 //! Words weigh by how rare they are in the document, so a shared name counts for more than a
 //! shared article; a word that the document does not have weighs most, and against the statement.
@@ -8,81 +9,149 @@ use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::Line;
+use super::evidence::strength;
+use crate::check;
 use crate::chunk::Chunk;
 use crate::document::Document;
-use crate::report::{Citation, Quote, Statement};
+use crate::report::{Citation, Quote, Statement, Support};
 
-/// A sentence must have this share of a statement's weight to be quoted for it.
-const LEAST_SCORE: f64 = 0.4;
+/// A sentence must have this share of a statement's weight to be quoted for it...
+const LEAST_OVERLAP: f64 = 0.4;
+/// ... or so sure a place in what it looked at.
+const LEAST_STRENGTH: f64 = 0.5;
 /// A second sentence must bring this share of the weight that the first lacks.
 const LEAST_GAIN: f64 = 0.2;
 /// Characters quoted before and after the sentence.
 const N_AROUND: usize = 32;
 
-/// All sentences of a document by their words.
+/// A sentence of the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Number of its chunk.
+    chunk: usize,
+    /// Its number in the chunk.
+    sentence: usize,
+}
+
+/// A statement the model wrote, and what it rests on.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// The statement.
+    pub text: String,
+    /// The sentences it rests on and how surely it does, best first, at most two; none if none was
+    /// found.
+    pub evidence: Vec<(Place, f64)>,
+    /// The chunks it was written about.
+    scope: Range<usize>,
+}
+
+impl Note {
+    /// Whether it rests on a sentence.
+    pub fn is_founded(&self) -> bool {
+        !self.evidence.is_empty()
+    }
+}
+
+/// All sentences of a document, and the weight of their words.
 pub struct Index<'a> {
     document: &'a Document,
     chunks: &'a [Chunk],
-    /// Words of each sentence, chunk by chunk.
-    sentences: Vec<Vec<HashSet<u32>>>,
     ids: HashMap<String, u32>,
     weights: Vec<f64>,
     unknown: f64,
 }
 
 impl<'a> Index<'a> {
-    /// Indexes the sentences of all chunks.
+    /// Weighs the words of all chunks.
     pub fn new(document: &'a Document, chunks: &'a [Chunk]) -> Self {
         let mut ids = HashMap::new();
         let mut n_with: Vec<u32> = Vec::new();
         let mut n_sentences = 0u32;
-        let mut sentences = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            let of_chunk = chunk.sentences.iter().map(|range| {
-                n_sentences += 1;
-                let words: HashSet<u32> = words(&document.text[range.clone()])
-                    .map(|word| {
-                        let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-                        *ids.entry(word).or_insert(next)
-                    })
-                    .collect();
-                n_with.resize(ids.len(), 0);
-                words.iter().for_each(|&id| n_with[id as usize] += 1);
-                words
-            });
-            sentences.push(of_chunk.collect());
+        for range in chunks.iter().flat_map(|chunk| &chunk.sentences) {
+            n_sentences += 1;
+            let of_sentence: HashSet<u32> = words(&document.text[range.clone()])
+                .map(|word| {
+                    let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+                    *ids.entry(word).or_insert(next)
+                })
+                .collect();
+            n_with.resize(ids.len(), 0);
+            of_sentence.iter().for_each(|&id| n_with[id as usize] += 1);
         }
         let weight = |n: u32| (f64::from(n_sentences + 2) / f64::from(n + 1)).ln();
         let weights = n_with.iter().map(|&n| weight(n)).collect();
-        Self { document, chunks, sentences, ids, weights, unknown: weight(0) }
+        Self { document, chunks, ids, weights, unknown: weight(0) }
     }
 
-    /// The lines as statements, each with the sentences of these chunks that it rests on.
-    pub fn statements(&self, lines: &[String], scope: &Range<usize>) -> Vec<Statement> {
-        let cite =
-            |line: &String| Statement { text: line.clone(), citations: self.cite(line, scope) };
-        lines.iter().map(cite).collect()
+    /// The sentences of a chunk.
+    pub fn places(&self, chunk: usize) -> Vec<Place> {
+        (0..self.chunks[chunk].sentences.len()).map(|sentence| Place { chunk, sentence }).collect()
     }
 
-    /// The lines that are worth carrying on from these chunks: those that a sentence matches, or,
-    /// where none is, the one that comes nearest.
-    pub fn supported(&self, lines: &[String], scope: &Range<usize>) -> Vec<String> {
-        let scores: Vec<f64> = lines.iter().map(|line| self.score(line, scope)).collect();
-        let best = scores.iter().copied().fold(0.0, f64::max);
-        let least = LEAST_SCORE.min(best);
-        lines.iter().zip(scores).filter(|(_, s)| *s >= least).map(|(l, _)| l.clone()).collect()
+    /// A sentence on one line.
+    pub fn text(&self, place: Place) -> String {
+        let text = &self.document.text[self.range(place)];
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// The share of a statement's weight that the best sentence of these chunks has.
-    fn score(&self, statement: &str, scope: &Range<usize>) -> f64 {
-        let (wanted, total) = self.wanted(statement);
-        self.best(&wanted, scope).map_or(0.0, |(gain, ..)| gain / total)
+    fn range(&self, place: Place) -> Range<usize> {
+        self.chunks[place.chunk].sentences[place.sentence].clone()
     }
 
-    /// The words of a statement that the document has, and the weight of all its words.
-    fn wanted(&self, statement: &str) -> (HashSet<u32>, f64) {
+    /// A line the model wrote about these chunks, with the sentences among `candidates` that it
+    /// rests on.
+    pub fn note(&self, line: &Line, scope: &Range<usize>, candidates: &[Place]) -> Note {
+        let evidence = self.evidence(&line.text, candidates, &line.standing);
+        Note { text: line.text.clone(), evidence, scope: scope.clone() }
+    }
+
+    /// The sentences that a statement rests on, at most two, best first.
+    ///
+    /// - `standing`: of each candidate; empty where the model does not tell what it looks at
+    fn evidence(
+        &self,
+        statement: &str,
+        candidates: &[Place],
+        standing: &[f64],
+    ) -> Vec<(Place, f64)> {
+        let (mut left, total) = self.wanted(statement);
+        if total <= 0.0 {
+            return Vec::new();
+        }
+        let texts: Vec<HashSet<u32>> = candidates.iter().map(|&place| self.words(place)).collect();
+        let overlap = |left: &[u32], words: &HashSet<u32>| {
+            let shared = left.iter().filter(|id| words.contains(id));
+            shared.map(|&id| self.weights[id as usize]).sum::<f64>() / total
+        };
+        let mut found: Vec<(usize, f64)> = Vec::new();
+        for least in [LEAST_OVERLAP, LEAST_GAIN] {
+            let one = |(i, words): (usize, &HashSet<u32>)| {
+                let overlap = overlap(&left, words);
+                let sure = standing.get(i).map_or(0.0, |&standing| strength(standing, overlap));
+                (i, overlap, sure)
+            };
+            let fresh = texts.iter().enumerate().filter(|(i, _)| found.iter().all(|f| f.0 != *i));
+            // The first of equals.
+            let best = fresh.map(one).reduce(|best, next| {
+                let rank = |x: &(usize, f64, f64)| if standing.is_empty() { x.1 } else { x.2 };
+                if rank(&next) > rank(&best) { next } else { best }
+            });
+            let Some((i, overlap, sure)) = best else { break };
+            if overlap < least && sure < LEAST_STRENGTH {
+                break;
+            }
+            found.push((i, if standing.is_empty() { overlap } else { sure }));
+            left.retain(|id| !texts[i].contains(id));
+        }
+        found.into_iter().map(|(i, score)| (candidates[i], score)).collect()
+    }
+
+    /// The words of a statement that the document has, in order of their ids, so that sums come out
+    /// the same in every run; and the weight of all its words.
+    fn wanted(&self, statement: &str) -> (Vec<u32>, f64) {
         let mut total = 0.0;
-        let mut wanted = HashSet::new();
+        let mut wanted = BTreeSet::new();
         for word in words(statement).collect::<BTreeSet<_>>() {
             match self.ids.get(&word) {
                 Some(&id) => {
@@ -92,57 +161,47 @@ impl<'a> Index<'a> {
                 None => total += self.unknown,
             }
         }
-        (wanted, total)
+        (wanted.into_iter().collect(), total)
     }
 
-    /// The sentences of these chunks that a statement rests on, at most two, best first; where none
-    /// matches, the whole passage, without a quote.
-    fn cite(&self, statement: &str, scope: &Range<usize>) -> Vec<Citation> {
-        let (mut left, total) = self.wanted(statement);
-        let mut citations = Vec::new();
-        for least in [LEAST_SCORE, LEAST_GAIN] {
-            let Some((gain, chunk, sentence)) = self.best(&left, scope) else { break };
-            let score = gain / total;
-            if total <= 0.0 || score < least {
-                break;
-            }
-            left = left.difference(&self.sentences[chunk][sentence]).copied().collect();
-            let range = self.chunks[chunk].sentences[sentence].clone();
-            citations.push(quote(self.document, range, score));
-        }
-        if citations.is_empty() && !scope.is_empty() {
-            let range = self.chunks[scope.start].range.start..self.chunks[scope.end - 1].range.end;
+    fn words(&self, place: Place) -> HashSet<u32> {
+        let text = &self.document.text[self.range(place)];
+        words(text).filter_map(|word| self.ids.get(&word).copied()).collect()
+    }
+
+    /// A note as reports have it: with quotes; or, where nothing was found, with the passage it was
+    /// written about.
+    pub fn statement(&self, note: &Note) -> Statement {
+        let quote = |&(place, score): &(Place, f64)| quote(self.document, self.range(place), score);
+        let mut citations: Vec<Citation> = note.evidence.iter().map(quote).collect();
+        if citations.is_empty() && !note.scope.is_empty() {
+            let (first, last) = (&self.chunks[note.scope.start], &self.chunks[note.scope.end - 1]);
+            let range = first.range.start..last.range.end;
             let chars = self.document.char_range(range.clone());
-            let pages = self.document.pages_of(range);
             citations.push(Citation {
-                pages,
+                pages: self.document.pages_of(range),
                 chars: (chars.start, chars.end),
                 quote: None,
                 score: 0.0,
             });
         }
-        citations
-    }
-
-    /// The sentence with most of the wanted weight: its weight, chunk and place. The first of equals.
-    fn best(&self, wanted: &HashSet<u32>, scope: &Range<usize>) -> Option<(f64, usize, usize)> {
-        let mut best: Option<(f64, usize, usize)> = None;
-        // In order of ids, so that sums of f64 come out the same in every run.
-        let mut wanted: Vec<u32> = wanted.iter().copied().collect();
-        wanted.sort_unstable();
-        for chunk in scope.clone() {
-            for (sentence, words) in self.sentences[chunk].iter().enumerate() {
-                let gain: f64 = wanted
-                    .iter()
-                    .filter(|id| words.contains(id))
-                    .map(|&id| self.weights[id as usize])
-                    .sum();
-                if gain > best.map_or(0.0, |(g, ..)| g) {
-                    best = Some((gain, chunk, sentence));
-                }
-            }
-        }
-        best
+        let texts: Vec<&str> = citations
+            .iter()
+            .filter_map(|c| c.quote.as_ref())
+            .map(|quote| quote.exact.as_str())
+            .collect();
+        let known = self.document.source.title.as_deref().unwrap_or_default();
+        let faults = if texts.is_empty() {
+            Vec::new()
+        } else {
+            check::faults(&note.text, &texts, known).into_iter().map(Into::into).collect()
+        };
+        let support = match (texts.is_empty(), faults.is_empty()) {
+            (true, _) => Support::None,
+            (_, false) => Support::Weak,
+            _ => Support::Supported,
+        };
+        Statement { text: note.text.clone(), support, faults, citations }
     }
 }
 

@@ -9,14 +9,15 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use super::{Options, Reader, SummaryError, blank, checks, cite, no_text, rate};
+use super::checks::checks;
+use super::{Options, Reader, SummaryError, blank, cite, rate, refusal};
 use crate::cache::Layout;
 use crate::document::Document;
 use crate::event::Event;
 use crate::memory;
 use crate::model::{Ends, ModelError, Salience, Scores};
 use crate::report::{
-    ChunkRead, FinishReason, Report, Rolling, Section, Statement, Status, Summary, Timings, Usage,
+    ChunkRead, FinishReason, Report, Rolling, Section, Statement, Status, Summary, Support, Timings, Usage,
 };
 use crate::select::{self, N_FACTS, Sentence, Terms, Weights, Words};
 use crate::sentence;
@@ -85,14 +86,9 @@ fn one_line(document: &Document, range: &Range<usize>) -> String {
 
 /// The token in which each word of a text ends.
 fn word_ends(text: &str, ids: &[u32], tokenizer: &Tokenizer) -> Vec<usize> {
-    let (mut token, mut end) = (0, ids.first().map_or(0, |&id| tokenizer.n_bytes(id)));
-    let place = |(at, word): (usize, &str)| {
-        while end < at + word.len() && token + 1 < ids.len() {
-            token += 1;
-            end += tokenizer.n_bytes(ids[token]);
-        }
-        token
-    };
+    let ends = tokenizer.ends(ids);
+    let last = ids.len().saturating_sub(1);
+    let place = |(at, word): (usize, &str)| ends.partition_point(|&e| e < at + word.len()).min(last);
     select::words(text).map(place).collect()
 }
 
@@ -164,6 +160,8 @@ impl<'a> Cut<'a> {
         chosen.sort_unstable();
         let statement = |&i: &usize| Statement {
             text: self.text(i),
+            support: Support::Supported,
+            faults: Vec::new(),
             citations: vec![cite::quote(self.document, self.range(i), 1.0)],
         };
         chosen.iter().map(statement).collect()
@@ -361,16 +359,15 @@ pub fn summarize(
     let started = Instant::now();
     let layout = layout(reader, options)?;
     let mut report = blank(reader, document, options, &layout, N_PASSAGE);
-    if !document.has_text() {
+    if let Some(reason) = refusal(document) {
         report.status = Status::Failed;
-        report.reason = Some(no_text(document));
+        report.reason = Some(reason);
         return Ok(report);
     }
     let cut = Cut::new(document);
     let chunks = cut.chunks();
-    let n_words = cut.sentences.iter().map(|s| s.n_words).sum();
     let n_pages = u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX);
-    observe(Event::Started { n_pages, n_chunks: chunks.len(), n_tokens: n_words });
+    observe(Event::Started { n_pages, n_chunks: chunks.len() });
 
     let mut scorer = Scorer::new(reader, salience, layout)?;
     let mut terms = Terms::new(&cut.words, &cut.sentences);
@@ -409,7 +406,7 @@ pub fn summarize(
     let all = 0..cut.sentences.len();
     let summary = cut.summary(terms.choose(all, options.n_words, weights, &salience));
     report.sections = sections(&cut, &terms, weights, &salience);
-    report.checks = checks(document, &summary);
+    report.checks = checks(document, &summary, options.language.as_deref());
     finish(&mut report, &scorer.stream.usage(), scorer.stream.n_slots());
     report.timings.total_secs = started.elapsed().as_secs_f64();
     report.timings.resident_bytes_by_decile = resident_bytes;
@@ -449,6 +446,7 @@ fn finish(report: &mut Report, streamed: &Streamed, n_slots: usize) {
         tokens_in: streamed.n_fed,
         tokens_out: 0,
         peak_cache_slots: n_slots,
+        longest_call: 0,
     };
     report.timings = Timings {
         prefill_secs: secs,

@@ -1,50 +1,51 @@
 //! Merges the notes of all chunks, as a tree, into the final summary.
 //!
-//! Every prompt is counted before it is run, so no step can overflow at any length of document; and
-//! every merge at least halves what goes into it, so the tree ends.
+//! Every merge sees, beside the notes, sentences of the document that they rest on; and what it
+//! writes is cited from the evidence of its parts alone, checked again. Every prompt is counted
+//! before it is run, so no step can overflow at any length of document; and every merge at least
+//! halves what goes into it, so the tree ends.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::budget::{Budget, N_LEAST_FINAL};
-use super::{SummaryError, Writer};
+use super::cite::{Note, Place};
+use super::{Line, SummaryError, Writer};
 use crate::event::Event;
-use crate::prompt::Ask;
-use crate::report::{FinishReason, Statement, Summary};
+use crate::prompt::{self, Ask, Piece, PromptError};
+use crate::report::{FinishReason, Summary};
 
 /// Notes on neighbouring chunks.
 #[derive(Debug, Clone)]
 struct Group {
     /// The chunks they come from.
     chunks: Range<usize>,
-    lines: Vec<String>,
+    notes: Vec<Note>,
 }
 
 /// Words that one part of the final summary is written in, about.
 const N_PART_WORDS: usize = 50;
+/// Tokens around a line in a prompt: its bullet and its end.
+const N_BULLET: usize = 4;
 
 /// Writes the final summary from the notes of every chunk.
 ///
 /// It is written part by part, in the order of the document, each part from its own share of the
-/// notes: a model that dwells on the beginning of what it reads cannot drop the end. Notes that no
-/// sentence of their chunk matches are not carried into it while there are better ones.
+/// notes: a model that dwells on the beginning of what it reads cannot drop the end. Notes that
+/// rest on no sentence of their chunk are not carried into it while there are better ones.
 pub fn finish(
     writer: &mut Writer<'_>,
-    notes: &[Vec<String>],
+    notes: Vec<Vec<Note>>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Summary, SummaryError> {
     let mut groups: Vec<Group> = notes
-        .iter()
+        .into_iter()
         .enumerate()
-        .filter(|(_, lines)| !lines.is_empty())
-        .map(|(seq, lines)| {
-            let chunks = seq..seq + 1;
-            let lines = writer.index.supported(lines, &chunks);
-            Group { chunks, lines }
-        })
+        .filter(|(_, notes)| !notes.is_empty())
+        .map(|(seq, notes)| Group { chunks: seq..seq + 1, notes: founded(notes) })
         .collect();
     let n_parts = (writer.ask.n_words / N_PART_WORDS).clamp(1, groups.len().max(1));
-    let n_room = writer.budget.room(writer.budget.n_final);
+    let n_room = writer.budget.room_for_notes(writer.budget.n_final);
     let mut level = 0;
     while pack(writer, groups.clone(), n_room, n_parts).len() > n_parts {
         groups = merge_level(writer, groups, level, observe)?;
@@ -57,39 +58,37 @@ pub fn finish(
         Summary { text: String::new(), statements: Vec::new(), finish_reason: FinishReason::Stop };
     for part in parts {
         let chunks = span(&part);
-        let lines: Vec<String> = part.into_iter().flat_map(|g| g.lines).collect();
-        let prompt = writer.options.prompts.finish(writer.reader.chat, &lines, &[], ask)?;
-        let mut written =
-            writer.ask_afresh(&prompt, n_most, &mut || observe(Event::TokenWritten))?;
-        if written.lines.is_empty() {
+        let notes: Vec<Note> = part.into_iter().flat_map(|g| g.notes).collect();
+        let (prompts, chat) = (writer.options.prompts.clone(), writer.reader.chat);
+        let lines: Vec<String> = notes.iter().map(|note| note.text.clone()).collect();
+        let build = |evidence: &[String]| prompts.finish(chat, &lines, evidence, ask);
+        let (mut written, reason) = write(writer, &notes, &chunks, n_most, &build, observe)?;
+        let (first, last) = (chunks.start, chunks.end - 1);
+        if written.is_empty() {
             let message = format!(
-                "the model wrote no final summary of chunks {} to {}; their notes stand for it",
-                chunks.start,
-                chunks.end - 1
+                "the model wrote no final summary of chunks {first} to {last}; their notes stand for it"
             );
             writer.warn("no_final", None, message);
-            written.lines = writer.within(&lines, n_most);
+            written = within(writer, &notes, n_most);
+        } else if !written.iter().any(Note::is_founded) && notes.iter().any(Note::is_founded) {
+            let message = format!(
+                "no sentence matches what the model wrote on chunks {first} to {last}; notes stand for it"
+            );
+            writer.warn("unsupported_part", None, message);
+            written = spread_within(writer, &founded(notes), n_most);
         }
-        let mut statements = writer.index.statements(&written.lines, &chunks);
-        if !statements.iter().any(is_quoted) {
-            let notes = writer.index.statements(&lines, &chunks);
-            let quoted: Vec<String> =
-                notes.into_iter().filter(is_quoted).map(|note| note.text).collect();
-            if !quoted.is_empty() {
-                let (first, last) = (chunks.start, chunks.end - 1);
-                let message = format!(
-                    "no sentence matches what the model wrote on chunks {first} to {last}; notes stand for it"
-                );
-                writer.warn("unsupported_part", None, message);
-                let kept = writer.within(&spread(&quoted), n_most);
-                let in_order: Vec<String> =
-                    quoted.into_iter().filter(|line| kept.contains(line)).collect();
-                statements = writer.index.statements(&in_order, &chunks);
-            }
+        let n_written = written.len();
+        let written = founded(written);
+        if written.len() < n_written {
+            let message = format!(
+                "{} of {n_written} statements on chunks {first} to {last} left out: no sentence bears them out",
+                n_written - written.len()
+            );
+            writer.warn("statements_left_out", None, message);
         }
-        summary.statements.extend(statements);
-        if written.finish != FinishReason::Stop {
-            summary.finish_reason = written.finish;
+        summary.statements.extend(written.iter().map(|note| writer.index.statement(note)));
+        if reason != FinishReason::Stop {
+            summary.finish_reason = reason;
         }
     }
     let texts: Vec<&str> = summary.statements.iter().map(|s| s.text.as_str()).collect();
@@ -104,62 +103,172 @@ fn merge_level(
     level: usize,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Vec<Group>, SummaryError> {
-    let n_room = writer.budget.room(writer.budget.n_reply);
+    let n_room = writer.budget.room_for_notes(writer.budget.n_reply);
     let parts = pack(writer, groups, n_room, 1);
     let n_parts = parts.len();
     let mut merged = Vec::with_capacity(n_parts);
     for (done, part) in parts.into_iter().enumerate() {
         observe(Event::Merging { level, done, n_parts });
         let chunks = span(&part);
-        let lists: Vec<Vec<String>> = part.into_iter().map(|g| g.lines).collect();
-        let flat: Vec<String> = lists.iter().flatten().cloned().collect();
+        let text = |note: &Note| note.text.clone();
+        let lists: Vec<Vec<String>> =
+            part.iter().map(|g| g.notes.iter().map(text).collect()).collect();
+        let notes: Vec<Note> = part.into_iter().flat_map(|g| g.notes).collect();
         // At most half of what goes in may come out, or the tree would not end.
-        let n_half = flat.iter().map(|l| writer.count(l) + 2).sum::<usize>() / 2;
+        let n_half = notes.iter().map(|note| writer.count(&note.text) + 2).sum::<usize>() / 2;
         let n_most = n_half.min(writer.budget.n_reply);
         let ask = Ask { n_words: Budget::words(n_most), ..writer.ask };
-        let prompt = writer.options.prompts.merge(writer.reader.chat, &lists, &[], ask)?;
-        let reply = writer.ask_afresh(&prompt, n_most, &mut || observe(Event::TokenWritten))?;
-        let mut lines = writer.within(&reply.lines, n_most);
-        if lines.is_empty() {
+        let (prompts, chat) = (writer.options.prompts.clone(), writer.reader.chat);
+        let build = |evidence: &[String]| prompts.merge(chat, &lists, evidence, ask);
+        let (written, _) = write(writer, &notes, &chunks, n_most, &build, observe)?;
+        let mut notes_kept = within(writer, &founded(written), n_most);
+        if notes_kept.is_empty() {
+            let (first, last) = (chunks.start, chunks.end - 1);
             let message = format!(
-                "a merge of chunks {} to {} came back empty; its first notes stand for it",
-                chunks.start,
-                chunks.end - 1
+                "a merge of chunks {first} to {last} came back empty; its first notes stand for it"
             );
             writer.warn("empty_merge", None, message);
-            lines = writer.within(&flat, n_most);
+            notes_kept = within(writer, &notes, n_most);
         }
-        merged.push(Group { chunks, lines });
+        merged.push(Group { chunks, notes: notes_kept });
     }
     Ok(merged)
 }
 
-/// What the lines of a group take in a prompt: their tokens, a bullet and a line end each, and the
+/// Lets the model write from notes and from sentences that they rest on; what it writes is cited
+/// from the evidence of the notes.
+fn write(
+    writer: &mut Writer<'_>,
+    notes: &[Note],
+    chunks: &Range<usize>,
+    n_most: usize,
+    build: &dyn Fn(&[String]) -> Result<Vec<Piece>, PromptError>,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<(Vec<Note>, FinishReason), SummaryError> {
+    let mut quoted = quotes(writer, notes, n_most);
+    let mut texts: Vec<String> = quoted.iter().map(|&place| writer.index.text(place)).collect();
+    let mut prompt = build(&texts)?;
+    while !texts.is_empty()
+        && !writer.budget.fits(prompt::encode(&prompt, writer.reader.tokenizer)?.len(), n_most)
+    {
+        // Tokens of lines joined may be more than those of the lines: fewer sentences, then.
+        let n_kept = texts.len() / 2;
+        texts.truncate(n_kept);
+        quoted.truncate(n_kept);
+        prompt = build(&texts)?;
+    }
+    let lines: Vec<String> = notes.iter().map(|note| note.text.clone()).chain(texts).collect();
+    let reply =
+        writer.ask_afresh(&prompt, n_most, &lines, &mut || observe(Event::TokenWritten))?;
+    let mut candidates: Vec<Place> =
+        notes.iter().flat_map(|note| &note.evidence).map(|&(place, _)| place).collect();
+    candidates.sort_unstable();
+    candidates.dedup();
+    let written = reply.lines.into_iter().map(|line| {
+        let standing = standing_of(&candidates, notes, &quoted, &line.standing);
+        writer.index.note(&Line { text: line.text, standing }, chunks, &candidates)
+    });
+    Ok((written.collect(), reply.finish))
+}
+
+/// The standing of each candidate: the best of that of its quote, where it was quoted, and of those
+/// of the notes that rest on it.
+///
+/// - `standing`: of each note, then of each quote
+fn standing_of(
+    candidates: &[Place],
+    notes: &[Note],
+    quoted: &[Place],
+    standing: &[f64],
+) -> Vec<f64> {
+    if standing.is_empty() {
+        return Vec::new();
+    }
+    let one = |candidate: &Place| {
+        let rests = |note: &Note| note.evidence.iter().any(|(place, _)| place == candidate);
+        let of_notes = notes.iter().map(rests);
+        let of_quotes = quoted.iter().map(|place| place == candidate);
+        let its = of_notes.chain(of_quotes).zip(standing).filter(|(is_its, _)| *is_its);
+        its.map(|(_, &standing)| standing).fold(f64::NEG_INFINITY, f64::max)
+    };
+    candidates.iter().map(one).collect()
+}
+
+/// The sentences that a prompt has room for beside the notes, in the order of the document: the best
+/// one of each note, from everywhere.
+fn quotes(writer: &Writer<'_>, notes: &[Note], n_most: usize) -> Vec<Place> {
+    let mut places: Vec<Place> =
+        notes.iter().filter_map(|note| note.evidence.first()).map(|&(place, _)| place).collect();
+    places.sort_unstable();
+    places.dedup();
+    let n_notes: usize = notes.iter().map(|note| writer.count(&note.text) + N_BULLET).sum();
+    let mut left = writer.budget.room(n_most).saturating_sub(n_notes);
+    let mut kept = Vec::new();
+    for at in spread(places.len()) {
+        let n = writer.count(&writer.index.text(places[at])) + N_BULLET;
+        if n <= left {
+            left -= n;
+            kept.push(places[at]);
+        }
+    }
+    kept.sort_unstable();
+    kept
+}
+
+/// The notes that rest on a sentence; all of them where none does.
+fn founded(notes: Vec<Note>) -> Vec<Note> {
+    if notes.iter().any(Note::is_founded) {
+        notes.into_iter().filter(Note::is_founded).collect()
+    } else {
+        notes
+    }
+}
+
+/// The first notes that together have at most `n_tokens` tokens; of the first at least its
+/// beginning.
+fn within(writer: &Writer<'_>, notes: &[Note], n_tokens: usize) -> Vec<Note> {
+    let n_kept = writer.n_within(notes.iter().map(|note| note.text.as_str()), n_tokens);
+    let mut kept = notes[..n_kept].to_vec();
+    if kept.is_empty()
+        && let Some(first) = notes.first()
+    {
+        let mut first = first.clone();
+        first.text = writer.beginning(&first.text, n_tokens);
+        kept.push(first);
+    }
+    kept
+}
+
+/// As [`within`], with notes from everywhere, in their order.
+fn spread_within(writer: &Writer<'_>, notes: &[Note], n_tokens: usize) -> Vec<Note> {
+    let mut order: Vec<usize> = spread(notes.len());
+    let texts = order.iter().map(|&at| notes[at].text.as_str());
+    order.truncate(writer.n_within(texts, n_tokens).max(1));
+    order.sort_unstable();
+    within(writer, &order.iter().map(|&at| notes[at].clone()).collect::<Vec<_>>(), n_tokens)
+}
+
+/// What the notes of a group take in a prompt: their tokens, a bullet and a line end each, and the
 /// group's heading.
 fn cost(writer: &Writer<'_>, group: &Group) -> usize {
     const HEADING: usize = 12;
-    const BULLET: usize = 4;
-    HEADING + group.lines.iter().map(|l| writer.count(l) + BULLET).sum::<usize>()
+    HEADING + group.notes.iter().map(|n| writer.count(&n.text) + N_BULLET).sum::<usize>()
 }
 
 fn total(writer: &Writer<'_>, groups: &[Group]) -> usize {
     groups.iter().map(|g| cost(writer, g)).sum()
 }
 
-fn is_quoted(statement: &Statement) -> bool {
-    statement.citations.iter().any(|c| c.quote.is_some())
-}
-
-/// The lines in such an order that the first ones come from everywhere: the middle, the quarters,
-/// and so on.
-fn spread(lines: &[String]) -> Vec<String> {
-    let mut order = Vec::with_capacity(lines.len());
+/// The numbers below `n` in such an order that the first ones come from everywhere: the middle, the
+/// quarters, and so on.
+fn spread(n: usize) -> Vec<usize> {
+    let mut order = Vec::with_capacity(n);
     let mut gaps = VecDeque::new();
-    gaps.push_back(0..lines.len());
+    gaps.push_back(0..n);
     while let Some(gap) = gaps.pop_front() {
         if !gap.is_empty() {
             let middle = gap.start + gap.len() / 2;
-            order.push(lines[middle].clone());
+            order.push(middle);
             gaps.extend([gap.start..middle, middle + 1..gap.end]);
         }
     }
@@ -182,10 +291,10 @@ fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize, n_least: usize) 
     let mut rest = VecDeque::from(groups);
     while let Some(mut group) = rest.pop_front() {
         let n = cost(writer, &group);
-        if n > n_room && group.lines.len() > 1 {
+        if n > n_room && group.notes.len() > 1 {
             // Two prompts take what one cannot.
-            let lines = group.lines.split_off(group.lines.len() / 2);
-            rest.push_front(Group { chunks: group.chunks.clone(), lines });
+            let notes = group.notes.split_off(group.notes.len() / 2);
+            rest.push_front(Group { chunks: group.chunks.clone(), notes });
             rest.push_front(group);
             continue;
         }
@@ -205,4 +314,15 @@ fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize, n_least: usize) 
         }
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spread;
+
+    #[test]
+    fn the_first_of_a_spread_come_from_everywhere() {
+        assert_eq!(spread(7), [3, 1, 5, 0, 2, 4, 6]);
+        assert_eq!(spread(0), []);
+    }
 }

@@ -2,14 +2,17 @@
 //!
 //! This is where the two sides meet: text (documents, chunks, prompts) and tensors (a stream over a
 //! language model). `rolling` reads, `finish` merges, `budget` counts tokens before any call,
-//! `statements` cuts replies into statements, `cite` finds the sentences that one rests on. `extract`
+//! `statements` cuts replies into statements, `evidence` tells what they looked at while they were
+//! written, `cite` finds the sentences that one rests on, `checks` looks at the end result. `extract`
 //! is the other way: a model trained for it scores sentences, and the best are the summary.
 //!
 //! Invariant: the final summary is made from the notes of every chunk, never from what the cache
 //! still holds at the end; and no prompt is longer than the stream can see at once.
 
 mod budget;
+mod checks;
 mod cite;
+pub mod evidence;
 mod extract;
 mod finish;
 mod rolling;
@@ -17,22 +20,27 @@ mod statements;
 
 use std::time::Instant;
 
+use unicode_segmentation::UnicodeSegmentation;
+
 use crate::cache::Layout;
 use crate::chunk;
 use crate::document::{Document, PageStatus};
 use crate::event::Event;
+use crate::language;
 use crate::model::{LanguageModel, ModelError, Salience};
 use crate::prompt::{self, Ask, ChatTemplate, Piece, PromptError, Prompts};
 use crate::report::{
-    Checks, Coverage, FinishReason, Model, Params, Report, SCHEMA, Source, Statement, Status,
-    Summary, Timings, Tool, Usage, Warning,
+    Checks, Coverage, FinishReason, Model, Params, Report, SCHEMA, Source, Status, Timings, Tool,
+    Usage, Warning,
 };
 use crate::select::Weights;
 use crate::stream::{Decoding, Finish, Limits, Stream};
 use crate::token::{TokenError, Tokenizer};
 
 use budget::Budget;
+use checks::checks;
 use cite::Index;
+use evidence::{NEUTRAL, Sources};
 
 /// A language model with all that is needed to talk to it.
 pub struct Reader<'a> {
@@ -167,15 +175,15 @@ pub fn summarize(
     };
     let budget = Budget::new(reader, options, ask)?;
     let mut report = blank(reader, document, options, &budget.layout, budget.n_text.get());
-    if !document.has_text() {
+    if let Some(reason) = refusal(document) {
         report.status = Status::Failed;
-        report.reason = Some(no_text(document));
+        report.reason = Some(reason);
         return Ok(report);
     }
     let chunks = chunk::split(document, budget.n_text, &|text| reader.tokenizer.count(text));
     let n_tokens = chunks.iter().map(|c| c.n_tokens).sum();
     let n_pages = u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX);
-    observe(Event::Started { n_pages, n_chunks: chunks.len(), n_tokens });
+    observe(Event::Started { n_pages, n_chunks: chunks.len() });
     let mut writer = Writer {
         reader,
         options,
@@ -184,9 +192,10 @@ pub fn summarize(
         stream: Stream::new(reader.model, budget.layout)?,
         budget,
         warnings: Vec::new(),
+        longest_call: 0,
     };
     let read = rolling::read(&mut writer, document, &chunks, observe)?;
-    let summary = finish::finish(&mut writer, &read.notes, observe)?;
+    let summary = finish::finish(&mut writer, read.notes, observe)?;
 
     let usage = writer.stream.usage();
     report.usage = Usage {
@@ -194,6 +203,7 @@ pub fn summarize(
         tokens_in: usage.n_fed,
         tokens_out: usage.n_generated,
         peak_cache_slots: writer.stream.n_slots(),
+        longest_call: writer.longest_call,
     };
     report.timings = Timings {
         total_secs: started.elapsed().as_secs_f64(),
@@ -206,7 +216,7 @@ pub fn summarize(
         peak_memory_bytes: crate::memory::peak_bytes(),
     };
     report.warnings.extend(writer.warnings);
-    report.checks = checks(document, &summary);
+    report.checks = checks(document, &summary, options.language.as_deref());
     report.rolling = read.rolling;
     report.chunks = read.chunks;
     if summary.statements.is_empty() {
@@ -228,25 +238,44 @@ struct Writer<'a> {
     index: Index<'a>,
     stream: Stream<'a>,
     warnings: Vec<Warning>,
+    /// Tokens of the longest prompt and reply.
+    longest_call: usize,
 }
 
 /// Lines the model wrote, and why it stopped.
 struct Lines {
-    lines: Vec<String>,
+    lines: Vec<Line>,
     finish: FinishReason,
 }
 
+/// A statement as the model wrote it.
+struct Line {
+    text: String,
+    /// How much more it looked at each source than others did; empty where the model does not tell.
+    standing: Vec<f64>,
+}
+
 impl Writer<'_> {
-    /// Asks in a stream of its own: what was read before is forgotten.
+    /// Asks in a stream of its own: what was read before is forgotten. The statements of the reply
+    /// may come from `quoted`: lines of the prompt, in its order.
     fn ask_afresh(
         &mut self,
         prompt: &[Piece],
         n_max: usize,
+        quoted: &[String],
         seen: &mut dyn FnMut(),
     ) -> Result<Lines, SummaryError> {
-        let ids = prompt::encode(prompt, self.reader.tokenizer)?;
+        let tokenizer = self.reader.tokenizer;
+        let ids = prompt::encode(prompt, tokenizer)?;
         self.stream.start(ids.len())?;
-        self.ask_here(&ids, prompt, n_max, "", seen)
+        let sources = if quoted.is_empty() {
+            Sources::default()
+        } else {
+            let pieces = evidence::lines_in(&tokenizer.decode(&ids)?, quoted.iter());
+            Sources::new(tokenizer, &ids, self.stream.next_index(), pieces.into_iter())
+        };
+        self.longest_call = self.longest_call.max(ids.len() + n_max);
+        self.ask_here(&ids, prompt, n_max, "", &sources, seen)
     }
 
     /// Asks behind what the stream holds. `prompt` is what is asked, in words; nothing long of it
@@ -257,16 +286,32 @@ impl Writer<'_> {
         prompt: &[Piece],
         n_max: usize,
         said: &str,
+        sources: &Sources,
         seen: &mut dyn FnMut(),
     ) -> Result<Lines, SummaryError> {
-        let said = self.reader.tokenizer.encode_text(said)?;
-        let limits = Limits { n_max, stops: self.reader.stops, said: &said };
+        let tokenizer = self.reader.tokenizer;
+        let said = tokenizer.encode_text(said)?;
+        let watch = sources.watch.clone();
+        let limits = Limits { n_max, stops: self.reader.stops, said: &said, watch };
         let reply = self.stream.generate(ids, limits, &self.options.decoding, &mut |_| seen())?;
-        let text = self.reader.tokenizer.decode(&reply.ids)?;
+        let text = tokenizer.decode(&reply.ids)?;
         let mut lines = statements::split(&text, prompt);
         if reply.finish == Finish::Length && lines.len() > 1 {
             lines.pop(); // cut off in the middle
         }
+        if let Some(language) = self.options.language.as_deref() {
+            // What is short cannot be told and stays.
+            lines.retain(|line| language::is(line, language) != Some(false));
+        }
+        let places = evidence::places(tokenizer, &reply.ids, &text, &lines);
+        let neutral = if reply.attention.is_empty() || lines.is_empty() {
+            Vec::new()
+        } else {
+            self.stream.attention(&tokenizer.encode_text(NEUTRAL)?, sources.watch.clone())?
+        };
+        let standing = sources.standing(&reply.attention, &neutral, &places);
+        let lines = lines.into_iter().zip(standing);
+        let lines = lines.map(|(text, standing)| Line { text, standing }).collect();
         Ok(Lines { lines, finish: reply.finish.into() })
     }
 
@@ -281,24 +326,35 @@ impl Writer<'_> {
     /// The first lines that together have at most `n_tokens` tokens; of the first at least its
     /// beginning, so that nothing is ever made of something.
     fn within(&self, lines: &[String], n_tokens: usize) -> Vec<String> {
+        let n_kept = self.n_within(lines.iter().map(String::as_str), n_tokens);
+        let mut kept = lines[..n_kept].to_vec();
+        if kept.is_empty()
+            && let Some(first) = lines.first()
+        {
+            kept.push(self.beginning(first, n_tokens));
+        }
+        kept
+    }
+
+    /// How many of the lines, from the first on, together have at most `n_tokens` tokens.
+    fn n_within<'l>(&self, lines: impl Iterator<Item = &'l str>, n_tokens: usize) -> usize {
         let mut left = n_tokens;
-        let fits = |line: &&String| match left.checked_sub(self.count(line) + 2) {
+        let fits = |line: &&str| match left.checked_sub(self.count(line) + 2) {
             Some(rest) => {
                 left = rest;
                 true
             }
             None => false,
         };
-        let mut kept: Vec<String> = lines.iter().take_while(fits).cloned().collect();
-        if kept.is_empty()
-            && let Some(first) = lines.first()
-        {
-            let words: Vec<&str> = first.split_whitespace().collect();
-            let fits = |n: &usize| self.count(&words[..*n].join(" ")) + 3 <= n_tokens;
-            let n_words = (1..words.len()).rev().find(fits).unwrap_or(1);
-            kept.push(format!("{}…", words[..n_words].join(" ")));
-        }
-        kept
+        lines.take_while(fits).count()
+    }
+
+    /// As many words of a line as have at most `n_tokens` tokens, at least one.
+    fn beginning(&self, line: &str, n_tokens: usize) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let fits = |n: &usize| self.count(&words[..*n].join(" ")) + 3 <= n_tokens;
+        let n_words = (1..words.len()).rev().find(fits).unwrap_or(1);
+        format!("{}…", words[..n_words.min(words.len())].join(" "))
     }
 }
 
@@ -389,6 +445,28 @@ fn blank(
     }
 }
 
+/// Words that a document must have: fewer are their own summary.
+const N_LEAST_WORDS: usize = 12;
+
+/// Why a document has too little text to be summarized, if it has.
+fn refusal(document: &Document) -> Option<String> {
+    if !document.has_text() {
+        return Some(no_text(document));
+    }
+    let n_words = document.text.unicode_words().take(N_LEAST_WORDS).count();
+    let uri = &document.source.uri;
+    let n_scanned = document.n_pages(PageStatus::NeedsOcr);
+    if n_words < N_LEAST_WORDS {
+        let word = if n_words == 1 { "word" } else { "words" };
+        let scanned = match n_scanned {
+            0 => String::new(),
+            n => format!("; {n} of its {} pages need OCR", document.pages.len()),
+        };
+        return Some(format!("`{uri}` has {n_words} {word}: too little to summarize{scanned}"));
+    }
+    None
+}
+
 fn no_text(document: &Document) -> String {
     let (uri, n_pages) = (&document.source.uri, document.pages.len());
     let n = |status| document.n_pages(status);
@@ -401,16 +479,4 @@ fn no_text(document: &Document) -> String {
         }
     };
     format!("`{uri}` has {n_pages} pages but {said}")
-}
-
-fn checks(document: &Document, summary: &Summary) -> Checks {
-    let n_chars = document.char_offset(document.text.len()).max(1);
-    let mut coverage_by_decile = vec![0; 10];
-    let quoted = |s: &&Statement| s.citations.iter().any(|c| c.quote.is_some());
-    let citations = summary.statements.iter().flat_map(|s| &s.citations);
-    for citation in citations.filter(|c| c.quote.is_some()) {
-        coverage_by_decile[(citation.chars.0 * 10 / n_chars).min(9)] += 1;
-    }
-    let n_quoted = summary.statements.iter().filter(quoted).count();
-    Checks { coverage_by_decile, n_without_quote: summary.statements.len() - n_quoted }
 }

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use super::budget::Budget;
-use super::{SummaryError, Writer, statements};
+use super::cite::Note;
+use super::evidence::Sources;
+use super::{Line, SummaryError, Writer, statements};
 use crate::chunk::Chunk;
 use crate::document::Document;
 use crate::event::Event;
@@ -18,7 +20,7 @@ pub struct Read {
     /// For the report.
     pub chunks: Vec<ChunkRead>,
     /// The notes on each chunk.
-    pub notes: Vec<Vec<String>>,
+    pub notes: Vec<Vec<Note>>,
     /// Memory held after each tenth of the document.
     pub resident_bytes: Vec<u64>,
 }
@@ -41,8 +43,7 @@ pub fn read(
     let mut noted = HashSet::new();
     for chunk in chunks {
         let last = chunk.seq + 1 == n;
-        let text = &document.text[chunk.range.clone()];
-        feed(writer, &summary, text, chunk.seq == 0)?;
+        let sources = feed(writer, &summary, document, chunk)?;
         observe(Event::ChunkFed {
             seq: chunk.seq,
             last_page: chunk.pages.1,
@@ -57,25 +58,31 @@ pub fn read(
         let (_, question) = prompt.encode(writer.reader.tokenizer)?;
         let mut seen = || observe(Event::TokenWritten);
         let n_reply = writer.budget.n_reply;
-        let mut notes = writer.ask_here(&question, &prompt.suffix, n_reply, &summary, &mut seen)?;
-        if notes.lines.is_empty() {
+        let suffix = &prompt.suffix;
+        let mut reply =
+            writer.ask_here(&question, suffix, n_reply, &summary, &sources, &mut seen)?;
+        if reply.lines.is_empty() {
             let message = format!("the model wrote nothing usable on chunk {}", chunk.seq);
             writer.warn("no_notes", Some(chunk.pages.0), message);
         }
-        notes.lines.retain(|line| !statements::is_among(line, &noted));
-        noted.extend(notes.lines.iter().map(|line| statements::words(line)));
-        summary = roll(writer, &summary, &notes.lines, &mut seen)?;
+        reply.lines.retain(|line| !statements::is_among(&line.text, &noted));
+        noted.extend(reply.lines.iter().map(|line| statements::words(&line.text)));
+        let lines: Vec<String> = reply.lines.iter().map(|line| line.text.clone()).collect();
+        summary = roll(writer, &summary, &lines, &mut seen)?;
         if !last {
             writer.stream.restore()?;
         }
         observe(Event::Rolled { seq: chunk.seq, text: &summary });
 
-        let scope = chunk.seq..chunk.seq + 1;
+        let (scope, index) = (chunk.seq..chunk.seq + 1, &writer.index);
+        let places = index.places(chunk.seq);
+        let note = |line: &Line| index.note(line, &scope, &places);
+        let notes: Vec<Note> = reply.lines.iter().map(note).collect();
         read.rolling.push(Rolling {
             seq: chunk.seq,
             pages: chunk.pages,
             text: summary.clone(),
-            statements: writer.index.statements(&notes.lines, &scope),
+            statements: notes.iter().map(|note| index.statement(note)).collect(),
         });
         let chars = document.char_range(chunk.range.clone());
         read.chunks.push(ChunkRead {
@@ -83,9 +90,9 @@ pub fn read(
             pages: chunk.pages,
             chars: (chars.start, chars.end),
             n_tokens: chunk.n_tokens,
-            finish_reason: notes.finish,
+            finish_reason: reply.finish,
         });
-        read.notes.push(notes.lines);
+        read.notes.push(notes);
         let tenth = |k: usize| k * 10 / n;
         if tenth(chunk.seq + 1) > tenth(chunk.seq) {
             read.resident_bytes.extend(memory::resident_bytes());
@@ -94,25 +101,34 @@ pub fn read(
     Ok(read)
 }
 
-/// Pins the instruction and the rolling summary, and streams the text behind them.
+/// Pins the instruction and the rolling summary, and streams the text behind them; returns its
+/// sentences as sources.
 fn feed(
     writer: &mut Writer<'_>,
     summary: &str,
-    text: &str,
-    first: bool,
-) -> Result<(), SummaryError> {
+    document: &Document,
+    chunk: &Chunk,
+) -> Result<Sources, SummaryError> {
+    let tokenizer = writer.reader.tokenizer;
     let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
     let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
-    let (prefix, _) = prompt.encode(writer.reader.tokenizer)?;
-    if first || prefix.len() > writer.stream.layout().n_sink() {
+    let (prefix, suffix) = prompt.encode(tokenizer)?;
+    if chunk.seq == 0 || prefix.len() > writer.stream.layout().n_sink() {
         // With fewer sinks than the prefix has tokens a part of it lives in the window, and has to
         // be fed again to be seen.
         writer.stream.begin(&prefix)?;
     } else {
         writer.stream.repin(&prefix)?;
     }
-    writer.stream.feed(&writer.reader.tokenizer.encode_text(text)?)?;
-    Ok(())
+    let ids = tokenizer.encode_text(&document.text[chunk.range.clone()])?;
+    let n_call = prefix.len() + ids.len() + suffix.len() + writer.budget.n_reply;
+    writer.longest_call = writer.longest_call.max(n_call);
+    let first = writer.stream.next_index();
+    let start = chunk.range.start;
+    let sentences = chunk.sentences.iter().map(|range| range.start - start..range.end - start);
+    let sources = Sources::new(tokenizer, &ids, first, sentences);
+    writer.stream.feed(&ids)?;
+    Ok(sources)
 }
 
 /// Folds notes into the rolling summary.
@@ -131,8 +147,9 @@ fn roll(
     }
     let ask = Ask { n_words: Budget::words(n_rolling), ..writer.ask };
     let prompt = writer.options.prompts.roll(writer.reader.chat, summary, notes, ask)?;
-    let rolled = writer.ask_afresh(&prompt, n_rolling, seen)?;
-    let kept = writer.within(&rolled.lines, n_rolling);
+    let rolled = writer.ask_afresh(&prompt, n_rolling, &[], seen)?;
+    let lines: Vec<String> = rolled.lines.into_iter().map(|line| line.text).collect();
+    let kept = writer.within(&lines, n_rolling);
     if kept.is_empty() {
         // Nothing usable came back: half of the old and half of the new is better than neither.
         let mut kept = writer.within(&old, n_rolling / 2);

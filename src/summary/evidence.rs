@@ -1,0 +1,180 @@
+//! Which sentences a statement rests on, told by the attention that its tokens gave to them while it
+//! was written.
+//!
+//! Raw attention says little: the sentences near the end and the long ones get most of it from every
+//! statement. So the attention that a sentence gets is measured against what it gets from all that
+//! was written but this statement: the other statements, and a neutral passage that follows them and
+//! speaks of nothing in particular. How many standard deviations it lies above their mean, on
+//! average over the statement's tokens, is the sentence's *standing*.
+
+use std::ops::Range;
+
+use crate::token::Tokenizer;
+
+/// Sentences that could follow any summary, and so tell what any statement looks at.
+pub const NEUTRAL: &str = "\nThe text is about several different things. Some people did something at a certain place. A number is given for the amount. It happened on a certain day of that year. They decided to make a change, and others agreed. The reason for this was not simple. It was better than before, but not for everybody. There is more about it in the next part.";
+
+/// Where a statement may come from: pieces of what a stream was fed.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Stream indices of all tokens that are looked at.
+    pub watch: Range<usize>,
+    /// Tokens of each source, counted from the first one watched.
+    spans: Vec<Range<usize>>,
+}
+
+impl Sources {
+    /// Pieces of a text.
+    ///
+    /// - `ids`: the tokens of the text; `first`: the stream index of the first of them
+    /// - `pieces`: bytes of the text
+    #[must_use]
+    pub fn new(
+        tokenizer: &Tokenizer,
+        ids: &[u32],
+        first: usize,
+        pieces: impl Iterator<Item = Range<usize>>,
+    ) -> Self {
+        let ends = tokenizer.ends(ids);
+        let spans = pieces.map(|piece| tokens(&ends, &piece)).collect();
+        Self { watch: first..first + ids.len(), spans }
+    }
+
+    /// The attention that a token gave to each source.
+    fn gather(&self, row: &[f32]) -> Vec<f64> {
+        let sum = |span: &Range<usize>| {
+            let span = span.start.min(row.len())..span.end.min(row.len());
+            row[span].iter().map(|&w| f64::from(w)).sum()
+        };
+        self.spans.iter().map(sum).collect()
+    }
+
+    /// The standing of each source with each of the statements; nothing where the model does not
+    /// tell what it looks at.
+    ///
+    /// - `attention`: what the tokens of the reply gave to the tokens watched, `neutral`: what the
+    ///   tokens of [`NEUTRAL`] gave
+    /// - `statements`: tokens of each in the reply
+    #[must_use]
+    pub fn standing(
+        &self,
+        attention: &[Vec<f32>],
+        neutral: &[Vec<f32>],
+        statements: &[Range<usize>],
+    ) -> Vec<Vec<f64>> {
+        let rows = |rows: &[Vec<f32>]| rows.iter().map(|r| self.gather(r)).collect::<Vec<_>>();
+        let (written, neutral) = (rows(attention), rows(neutral));
+        let of = |span: &Range<usize>| &written[span.start.min(written.len())..span.end.min(written.len())];
+        let one = |(i, span): (usize, &Range<usize>)| {
+            if of(span).is_empty() || neutral.is_empty() {
+                return Vec::new();
+            }
+            let others = statements.iter().enumerate().filter(|&(k, _)| k != i);
+            let pool: Vec<&Vec<f64>> = others.flat_map(|(_, other)| of(other)).chain(&neutral).collect();
+            let own: Vec<&Vec<f64>> = of(span).iter().collect();
+            (0..self.spans.len()).map(|source| {
+                let (mean, deviation) = moments(pool.iter().map(|row| row[source]));
+                let (here, _) = moments(own.iter().map(|row| row[source]));
+                (here - mean) / deviation.max(f64::MIN_POSITIVE)
+            }).collect()
+        };
+        statements.iter().enumerate().map(one).collect()
+    }
+}
+
+/// Tokens, given by the bytes at which they end, that a range of bytes touches.
+fn tokens(ends: &[usize], bytes: &Range<usize>) -> Range<usize> {
+    let start = ends.partition_point(|&end| end <= bytes.start);
+    let end = ends.partition_point(|&end| end < bytes.end) + 1;
+    start..end.min(ends.len()).max(start)
+}
+
+/// Where each of these lines stands in a reply, in tokens; an empty range for one that was changed
+/// since it was written.
+pub fn places(tokenizer: &Tokenizer, ids: &[u32], text: &str, lines: &[String]) -> Vec<Range<usize>> {
+    let ends = tokenizer.ends(ids);
+    let mut from = 0;
+    let place = |line: &String| {
+        let Some(found) = text[from..].find(line.as_str()) else { return 0..0 };
+        let bytes = from + found..from + found + line.len();
+        from = bytes.end;
+        tokens(&ends, &bytes)
+    };
+    lines.iter().map(place).collect()
+}
+
+/// Where each of these lines stands in a prompt, in bytes, in the same order; an empty range for one
+/// that is not found.
+pub fn lines_in<'a>(prompt: &str, lines: impl Iterator<Item = &'a String>) -> Vec<Range<usize>> {
+    let mut from = 0;
+    let place = |line: &String| match prompt[from..].find(line.as_str()) {
+        Some(found) => {
+            let start = from + found;
+            from = start + line.len();
+            start..from
+        }
+        None => 0..0,
+    };
+    lines.map(place).collect()
+}
+
+/// Mean and standard deviation.
+#[expect(clippy::cast_precision_loss, reason = "a number of tokens")]
+fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let n = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / n;
+    let variance = values.map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    (mean, variance.sqrt())
+}
+
+/// How surely a statement rests on a sentence, 0 to 1.
+///
+/// - `standing`: as [`Sources::standing`] tells
+/// - `overlap`: share of the statement's words that the sentence has, each by its weight
+///
+/// Logistic regression on paraphrases with known sources, against statements on other texts;
+/// `examples/evidence.rs` measures it.
+#[must_use]
+pub fn strength(standing: f64, overlap: f64) -> f64 {
+    const MIDDLE: f64 = 1.0;
+    const STANDING: f64 = 2.0;
+    const OVERLAP: f64 = 4.0;
+    1.0 / (1.0 + (-(STANDING * standing + OVERLAP * overlap - MIDDLE)).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_by_the_bytes_they_touch() {
+        let ends = [3, 5, 9, 12];
+        assert_eq!(tokens(&ends, &(0..3)), 0..1);
+        assert_eq!(tokens(&ends, &(2..6)), 0..3);
+        assert_eq!(tokens(&ends, &(5..12)), 2..4);
+        assert_eq!(tokens(&ends, &(12..20)), 4..4);
+    }
+
+    #[test]
+    fn what_one_statement_looks_at_more_than_others_stands_out() {
+        let sources = Sources { watch: 0..3, spans: vec![0..1, 1..2, 2..3] };
+        // Everybody looks at the last source; the first statement at the first, too.
+        let attention = [
+            vec![0.2, 0.0, 0.5], vec![0.3, 0.01, 0.6],
+            vec![0.01, 0.2, 0.5], vec![0.02, 0.3, 0.6],
+        ];
+        let neutral = [vec![0.01, 0.01, 0.55], vec![0.02, 0.0, 0.5], vec![0.0, 0.02, 0.6]];
+        let standing = sources.standing(&attention, &neutral, &[0..2, 2..4]);
+        let best = |row: &[f64]| (0..3).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+        assert_eq!(standing.iter().map(|row| best(row)).collect::<Vec<_>>(), [0, 1]);
+        assert!(sources.standing(&[], &[], &[0..2]).iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn words_and_attention_make_each_other_surer() {
+        assert!(strength(0.0, 0.0) < 0.5);
+        assert!(strength(1.0, 0.0) > strength(0.5, 0.0));
+        assert!(strength(0.5, 0.5) > strength(0.5, 0.0));
+        assert!(strength(0.0, 1.0) > 0.9 && strength(4.0, 0.0) > 0.9);
+    }
+}
