@@ -175,7 +175,7 @@ fn words_of(text: &str) -> Vec<Word<'_>> {
     words
 }
 
-/// The sentences.
+/// Into sentences.
 fn split<'a, 'b>(words: &'a [Word<'b>]) -> impl Iterator<Item = &'a [Word<'b>]> {
     words.chunk_by(|_, next| !next.opens || !next.gap.contains(['.', '!', '?']))
 }
@@ -400,19 +400,24 @@ impl Facts {
             let mut at = i..i + 1;
             let day = word.key.trim_end_matches('s');
             let fault = if let Some(number) = number_at(words, i) {
-                at = number.at.clone();
-                (!self.has_number(&number, words)).then(|| kind(&number, words))
+                // "B-52"
+                let is_name = word.gap == "-" && words[..i].last().is_some_and(Word::is_capital);
+                at = i - usize::from(is_name)..number.at.end;
+                let kind = if is_name { Kind::Name } else { kind(&number, words) };
+                (!self.has_number(&number, words)).then_some(kind)
             } else if let Some(month) = month_at(words, i) {
                 (!near(month, &self.months, 0.0)).then_some(Kind::Date)
             } else if word.is_capital() && among(WEEKDAYS, day) {
                 (!self.has_form(day)).then_some(Kind::Date)
             } else {
-                (has_names && is_name(word) && !self.has_name(word)).then_some(Kind::Name)
+                let is_joined = self.keys.contains(&(word.key.clone() + key(words, i + 1)));
+                let is_lacking = is_name(word) && !is_joined && !self.has_name(word);
+                (has_names && is_lacking).then_some(Kind::Name)
             };
             i = at.end;
             match (fault, found.last_mut()) {
                 (Some(Kind::Name), Some((Kind::Name, name)))
-                    if name.end == at.start && word.follows() =>
+                    if name.end >= at.start && word.follows() =>
                 {
                     name.end = i;
                 }
@@ -574,8 +579,8 @@ fn is_negation(words: &[Word], i: usize) -> bool {
     let word = words[i].key.as_str();
     let next = key(words, i + 1);
     let is_numero = word == "no" && words.get(i + 1).is_some_and(|w| w.gap.starts_with('.'));
-    word.ends_with("n't")
-        || among(NEGATIONS, word) && !among(POSITIVES, next) && !is_numero
+    let is_plain = word.ends_with("n't") || among(NEGATIONS, word) && !is_numero;
+    is_plain && !among(POSITIVES, next)
         || among(OMISSIONS, word) && next == "to"
         || matches!((word, next), ("rather", "than") | ("instead", "of"))
 }
@@ -619,8 +624,8 @@ mod tests {
         It lasted until 1918. | It lasted from 1915-18. |
         The flight of Ines Calloway was long. | The flight of Petra Lindqvar was long. | Name Ines Calloway
         Mr. Oduya's brother met the Italians there. | Oduya met people from Italy. |
-        The hill at Elm-wood is Swiss. | Elmwood lies in Switzerland. | Name Elm
-        It was built by NASA for the B-52. | The National Aeronautics and Space Administration built it. | Name B, Number 52
+        The hill at Elm-wood is Swiss. | Elmwood lies in Switzerland. |
+        It was built by NASA for the B-52. | The National Aeronautics and Space Administration built it. | Name B-52
         It was found by President Keswick. | Bruno Keswick found it, said the president. |
         Then they fought in World War II. | They fought in the Second World War. |
         The Mayor Opened The Old Bridge. | A bridge was opened. |
@@ -631,7 +636,7 @@ mod tests {
         The seeds have not failed to sprout. | The seeds failed to sprout. | Negation not
         The filter removes lead. | The filter removes lead but not salt. |
         The law was abolished in 1790. | The law was not abolished until 1790. |
-        The law wasn't only unfair. | The law was unfair. | Negation wasn't
+        The law wasn't only unfair. | The law was unfair. |
         No claim requires a photograph. | Every claim requires a photograph. | Negation No
         See No. 7 of the series of claims. | See number 7 of the series of claims. |
         Nobody wanted cheaper bread. | Soldiers guarded the engine house. |
