@@ -193,8 +193,7 @@ fn look(
     let n_own = text.statements.len();
     let mut standing = sources.standing(&rows, &neutral, &spans[..n_own]);
     for span in &spans[n_own..] {
-        let with: Vec<Range<usize>> =
-            spans[..n_own].iter().chain([span]).cloned().collect();
+        let with: Vec<Range<usize>> = spans[..n_own].iter().chain([span]).cloned().collect();
         standing.extend(sources.standing(&rows, &neutral, &with).pop());
     }
     Ok((standing, ids.len()))
@@ -264,9 +263,8 @@ fn words(text: &str) -> Vec<String> {
 
 /// How many planted errors are caught, and how many true statements are flagged.
 fn checks(fixture: &Fixture) {
-    let faults = |chunk: &Chunk, s: &Statement| {
-        check::faults(&s.text, &[&chunk.sentences[s.sentence]], "")
-    };
+    let faults =
+        |chunk: &Chunk, s: &Statement| check::faults(&s.text, &[&chunk.sentences[s.sentence]], "");
     println!("| planted | of | caught | by its kind |\n| --- | --- | --- | --- |");
     let kinds = [
         ("number", Kind::Number),

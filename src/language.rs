@@ -77,8 +77,10 @@ mod tests {
 
     #[test]
     fn languages_are_told_apart_where_there_is_enough_text() {
-        let german = "Der Fluss trat im März über die Ufer, und die Stadt stand tagelang unter Wasser.";
-        let english = "The river burst its banks in March, and the town stood under water for days.";
+        let german =
+            "Der Fluss trat im März über die Ufer, und die Stadt stand tagelang unter Wasser.";
+        let english =
+            "The river burst its banks in March, and the town stood under water for days.";
         assert_eq!((of(german), of(english)), (Some("German"), Some("English")));
         assert_eq!(is(german, "Deutsch"), Some(true));
         assert_eq!(is(english, "de"), Some(false));

@@ -343,3 +343,23 @@ fn sets_are_scored_and_only_the_table_is_on_standard_output() {
     assert!(stderr(&output).contains("broken.jsonl`, line 1: missing field `document`"));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), table);
 }
+
+#[test]
+fn a_gate_that_is_not_met_ends_with_three_after_the_report_was_written() {
+    let run = |gates: &str| {
+        longsum().arg(sample("lighthouse.txt")).args(["--fail-on", gates]).output().unwrap()
+    };
+    let met = run("weak:0.2,unsupported:0,needs-ocr,failed-pages");
+    assert_eq!(report(&met)["checks"]["weak"], 0.0);
+    let unmet = run("copy:0.5");
+    assert_eq!(unmet.status.code(), Some(3), "{}", stderr(&unmet));
+    assert!(
+        stderr(&unmet).contains("gate not met: lighthouse.txt: copy is 1"),
+        "{}",
+        stderr(&unmet)
+    );
+    assert_eq!(serde_json::from_slice::<Value>(&unmet.stdout).unwrap()["status"], "complete");
+    let wrong = run("weakness:0.2");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("`weakness:0.2` is no gate"), "{}", stderr(&wrong));
+}

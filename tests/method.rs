@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Mutex;
 
 use candle_core::{DType, Device, Tensor};
 use longsum::cache::kv::KvShape;
@@ -13,7 +15,7 @@ use longsum::model::{
     Activation, LanguageModel, Mlp, ModelError, Norm, NormKind, Positions, Residual, Spec, Want,
 };
 use longsum::prompt::ChatTemplate;
-use longsum::report::{FinishReason, Model, Report, Status};
+use longsum::report::{FinishReason, Model, Report, Status, Support};
 use longsum::summary::{Options, Reader, SummaryError, summarize};
 use longsum::token::Tokenizer;
 
@@ -153,7 +155,7 @@ fn run(model: &Scripted, document: &Document, options: &Options) -> Result<Repor
 
 fn options() -> Options {
     // A byte is a token here, so prompts are long.
-    Options { n_sink: Some(1200), n_window: Some(1800), n_chunk: Some(300), ..Options::default() }
+    Options { n_sink: Some(1200), n_window: Some(2400), n_chunk: Some(300), ..Options::default() }
 }
 
 #[test]
@@ -179,7 +181,7 @@ fn every_chunk_is_read_noted_and_part_of_the_summary() {
         "{:?}",
         report.checks
     );
-    assert_eq!(report.usage.peak_cache_slots, 1200 + 1800 - 1 + 300);
+    assert_eq!(report.usage.peak_cache_slots, 1200 + 2400 - 1 + 300);
 }
 
 #[test]
@@ -211,7 +213,121 @@ fn a_statement_that_the_document_does_not_hold_has_no_quote() {
     let report = run(&Scripted::new(invents), &facts(20), &options()).unwrap();
     let summary = report.summary.unwrap();
     assert!(summary.statements.iter().all(|s| s.citations.iter().all(|c| c.quote.is_none())));
-    assert_eq!(report.checks.n_without_quote, summary.statements.len());
+    assert!(summary.statements.iter().all(|s| s.support == Support::None));
+    assert!((report.checks.unsupported - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_number_that_the_document_does_not_have_makes_a_statement_weak() {
+    // The first sentence of the part, with another count.
+    let errs = |heard: &str| diligent(heard).replace(" counted 1", " counted 9");
+    let report = run(&Scripted::new(errs), &facts(4), &options()).unwrap();
+    let noted = &report.rolling[0].statements[0];
+    assert_eq!(noted.support, Support::Weak, "{noted:?}");
+    assert_eq!(noted.faults[0].kind, "number");
+    assert!(noted.faults[0].text.contains("900"), "{noted:?}");
+    assert!(noted.citations[0].quote.is_some());
+    assert!(report.checks.weak > 0.0);
+}
+
+#[test]
+fn inventions_are_left_out_where_something_is_borne_out() {
+    let mixes = |heard: &str| diligent(heard) + "\nPenguins governed Antarctica wisely.";
+    let report = run(&Scripted::new(mixes), &facts(60), &options()).unwrap();
+    let summary = report.summary.unwrap();
+    assert!(!summary.text.contains("Penguins"), "{}", summary.text);
+    assert!(report.warnings.iter().any(|w| w.code == "statements_left_out"));
+    // What was noted stays, and is marked.
+    let noted = report.rolling.iter().flat_map(|r| &r.statements);
+    assert!(noted.clone().any(|s| s.text.contains("Penguins") && s.support == Support::None));
+}
+
+#[test]
+fn a_merge_sees_sentences_of_the_document_and_cites_only_what_its_parts_rest_on() {
+    static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let listens = |heard: &str| {
+        SEEN.lock().unwrap().push(heard.to_owned());
+        diligent(heard)
+    };
+    let document = facts(120);
+    let report = run(&Scripted::new(listens), &document, &options()).unwrap();
+    let heard = SEEN.lock().unwrap();
+    let merges: Vec<&String> =
+        heard.iter().filter(|text| text.contains("Sentences of the document itself:")).collect();
+    assert!(!merges.is_empty());
+    for merge in &merges {
+        let (_, quoted) = merge.rsplit_once("Sentences of the document itself:\n").unwrap();
+        let quoted = quoted.lines().take_while(|l| l.starts_with("- "));
+        assert!(quoted.map(|l| &l[2..]).all(|l| document.text.contains(l)), "{merge}");
+    }
+    let noted: Vec<_> = report
+        .rolling
+        .iter()
+        .flat_map(|r| &r.statements)
+        .flat_map(|s| &s.citations)
+        .map(|c| c.chars)
+        .collect();
+    let cited = report.summary.unwrap().statements.into_iter().flat_map(|s| s.citations);
+    assert!(cited.filter(|c| c.quote.is_some()).all(|c| noted.contains(&c.chars)));
+}
+
+#[test]
+fn no_call_is_longer_than_what_is_seen_at_once() {
+    for n in [4, 60, 400] {
+        let report = run(&Scripted::new(diligent), &facts(n), &options()).unwrap();
+        let longest = report.usage.longest_call;
+        assert!(longest > 0 && longest <= 1200 + 2400, "{n}: {longest}");
+    }
+}
+
+#[test]
+fn a_reply_in_another_language_is_not_taken() {
+    let german = |_: &str| {
+        "Der Hafen wurde im Sommer von vielen Schiffen aus aller Welt besucht.".to_owned()
+    };
+    let options = Options { language: Some("English".to_owned()), ..options() };
+    let report = run(&Scripted::new(german), &facts(20), &options).unwrap();
+    assert_eq!(report.status, Status::Failed);
+    assert!(report.warnings.iter().any(|w| w.code == "no_notes"));
+    let options = Options { language: Some("German".to_owned()), ..options };
+    let report = run(&Scripted::new(german), &facts(20), &options).unwrap();
+    assert_eq!(report.checks.language_as_asked, Some(true));
+}
+
+#[test]
+fn a_few_words_are_refused_with_the_reason() {
+    let document = read_bytes("map.txt", b"North. Scale 1 : 5000".to_vec(), None).unwrap();
+    let report = run(&Scripted::new(diligent), &document, &options()).unwrap();
+    assert_eq!(report.status, Status::Failed);
+    assert!(report.reason.unwrap().contains("too little to summarize"));
+    assert!(report.summary.is_none());
+}
+
+/// Documents that try to give orders.
+#[derive(serde::Deserialize)]
+struct Injection {
+    name: String,
+    document: String,
+}
+
+#[test]
+fn what_a_document_says_stays_data() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/injections.json");
+    let injections: Vec<Injection> =
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert!(injections.len() >= 20);
+    for Injection { name, document } in injections {
+        let document = read_bytes("-", document.into_bytes(), Some("md")).unwrap();
+        // Whatever looks like markup is spelled out: no token of the template comes of it.
+        let ids = tokenizer().encode_text(&document.text).unwrap();
+        assert!(!ids.iter().any(|&id| tokenizer().is_markup(id)), "{name}");
+        let report = run(&Scripted::new(diligent), &document, &options()).unwrap();
+        assert_eq!(report.status, Status::Complete, "{name}: {:?}", report.reason);
+        // All of it was read, and it holds together as a report.
+        assert_eq!(report.chunks.last().unwrap().chars.1, report.source.n_chars, "{name}");
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{name}");
+    }
 }
 
 #[test]
@@ -235,9 +351,9 @@ fn a_model_that_never_stops_is_cut_and_the_tree_ends() {
 fn fewer_sinks_than_the_prompt_has_tokens_work_too() {
     let document = facts(40);
     let options =
-        Options { n_sink: Some(4), n_window: Some(3000), n_chunk: Some(256), ..Options::default() };
+        Options { n_sink: Some(4), n_window: Some(3600), n_chunk: Some(256), ..Options::default() };
     let report = run(&Scripted::new(diligent), &document, &options).unwrap();
-    assert_eq!(report.usage.peak_cache_slots, 4 + 3000 - 1 + 256);
+    assert_eq!(report.usage.peak_cache_slots, 4 + 3600 - 1 + 256);
     assert!(report.rolling.iter().all(|r| r.statements[0].citations[0].quote.is_some()));
 }
 

@@ -108,8 +108,12 @@ impl KvCache {
                 })
             })
             .collect::<Result<_, candle_core::Error>>()?;
-        let mut cache =
-            Self { layout, layers, marks: Marks { n_vacant: 0, first: 0, next: 0, resume: None }, watched: None };
+        let mut cache = Self {
+            layout,
+            layers,
+            marks: Marks { n_vacant: 0, first: 0, next: 0, resume: None },
+            watched: None,
+        };
         cache.begin_at(layout.n_sink(), 0);
         Ok(cache)
     }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use longsum::report::{GateError, Gates};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use longsum::report::{GateError, Gates};
 
 /// Summarize documents of any length on this machine.
 ///

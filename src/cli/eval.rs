@@ -5,8 +5,9 @@ use std::time::Instant;
 use anyhow::Result;
 use longsum::batch;
 use longsum::document;
-use longsum::eval::{Evaluation, Set, evaluate, set};
-use longsum::summary::{Options, Reader, extracts};
+use longsum::eval::{Evaluation, Made, Set, evaluate, set};
+use longsum::report::{Checks, Citation, Summary};
+use longsum::summary::{Options, Reader, summaries};
 
 use super::args::{Eval, EvalFormat};
 use super::exit::{self, Exit};
@@ -14,9 +15,24 @@ use super::output;
 use super::progress::Progress;
 
 /// Summaries of a document, one for each of these lengths in words.
-fn summaries(reader: &Reader<'_>, text: &str, n_words: &[usize]) -> Result<Vec<String>> {
+fn made(reader: &Reader<'_>, text: &str, n_words: &[usize]) -> Result<Vec<Made>> {
     let document = document::read_unnamed(text)?;
-    Ok(extracts(reader, &document, &Options::default(), n_words)?)
+    let chars: Vec<char> = document.text.chars().collect();
+    let is_exact = |citation: &&Citation| {
+        let (start, end) = citation.chars;
+        let quote = citation.quote.as_ref().map(|quote| quote.exact.chars());
+        quote.is_some_and(|quote| quote.eq(chars[start..end].iter().copied()))
+    };
+    let one = |(summary, checks): (Summary, Checks)| {
+        let citations = summary.statements.iter().flat_map(|statement| &statement.citations);
+        let quoted = citations.filter(|citation| citation.quote.is_some());
+        let n_quoted = quoted.clone().count();
+        #[expect(clippy::cast_precision_loss, reason = "counts of quotes")]
+        let exact = quoted.filter(is_exact).count() as f64 / n_quoted.max(1) as f64;
+        Made { coverage: checks.coverage, supported: 1.0 - checks.weak, exact, text: summary.text }
+    };
+    let summaries = summaries(reader, &document, &Options::default(), n_words)?;
+    Ok(summaries.into_iter().map(one).collect())
 }
 
 /// Scores every set of the folder, one after the other.
@@ -39,7 +55,7 @@ pub fn run(args: &Eval) -> Result<Exit> {
         let started = Instant::now();
         let bar = progress.set(&set.name, set.samples.len());
         let (scores, failed) =
-            evaluate(&set, &mut |text, n_words| summaries(&reader, text, n_words), &mut |n| {
+            evaluate(&set, &mut |text, n_words| made(&reader, text, n_words), &mut |n| {
                 bar.set_position(n as u64);
             });
         let n_secs = started.elapsed().as_secs_f64();

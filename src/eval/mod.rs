@@ -28,6 +28,30 @@ pub struct Scores {
     pub rouge_l: f64,
 }
 
+/// A summary, and what can be told of it without a reference; shares are between 0 and 1.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Made {
+    /// The summary.
+    pub text: String,
+    /// Tenths of the document that it quotes.
+    pub coverage: f64,
+    /// Statements that the document bears out.
+    pub supported: f64,
+    /// Quotes that stand in the document word by word, where they are said to.
+    pub exact: f64,
+}
+
+/// What can be told without a reference, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Trust {
+    /// Tenths of the document that a summary quotes.
+    pub coverage: f64,
+    /// Statements that the document bears out.
+    pub supported: f64,
+    /// Quotes that stand in the document word by word, where they are said to.
+    pub exact: f64,
+}
+
 /// What one set gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SetScores {
@@ -37,6 +61,8 @@ pub struct SetScores {
     pub n: usize,
     /// Means over these documents.
     pub longsum: Scores,
+    /// Means over these documents.
+    pub trust: Trust,
 }
 
 /// Means of the means of the sets.
@@ -44,6 +70,8 @@ pub struct SetScores {
 pub struct Average {
     /// Each set counts alike.
     pub longsum: Scores,
+    /// Each set counts alike.
+    pub trust: Trust,
 }
 
 /// The scores of all sets.
@@ -56,7 +84,7 @@ pub struct Evaluation {
 }
 
 /// Makes summaries of a document, one for each of these lengths in words.
-pub type Summarizer<'a, E> = dyn FnMut(&str, &[usize]) -> Result<Vec<String>, E> + 'a;
+pub type Summarizer<'a, E> = dyn FnMut(&str, &[usize]) -> Result<Vec<Made>, E> + 'a;
 
 /// Scores a summarizer on one set, and names the documents that it failed on.
 ///
@@ -73,7 +101,7 @@ pub fn evaluate<E>(
     summarize: &mut Summarizer<'_, E>,
     done: &mut dyn FnMut(usize),
 ) -> (Option<SetScores>, Vec<(usize, E)>) {
-    let mut scores = Vec::new();
+    let (mut scores, mut trust) = (Vec::new(), Vec::new());
     let mut failed = Vec::new();
     for (k, Sample { document, references }) in set.samples.iter().enumerate() {
         let n_words: Vec<usize> = references.iter().map(|r| r.split_whitespace().count()).collect();
@@ -81,7 +109,8 @@ pub fn evaluate<E>(
             Ok(summaries) => {
                 assert_eq!(summaries.len(), n_words.len(), "one summary for each length");
                 let pairs = references.iter().zip(&summaries).zip(&n_words);
-                scores.push(best(pairs.map(|((r, s), n)| rouge(r, &cut(s, *n)))));
+                scores.push(best(pairs.map(|((r, s), n)| rouge(r, &cut(&s.text, *n)))));
+                trust.push(Trust::of(&summaries));
             }
             Err(error) => failed.push((k, error)),
         }
@@ -91,6 +120,7 @@ pub fn evaluate<E>(
         name: set.name.clone(),
         n: scores.len(),
         longsum: mean(&scores),
+        trust: Trust::mean(&trust),
     });
     (set_scores, failed)
 }
@@ -116,25 +146,58 @@ fn mean(scores: &[Scores]) -> Scores {
     Scores { rouge1: of(|s| s.rouge1), rouge2: of(|s| s.rouge2), rouge_l: of(|s| s.rouge_l) }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a count of summaries")]
+impl Trust {
+    fn of(summaries: &[Made]) -> Self {
+        let mean = |share: fn(&Made) -> f64| {
+            100.0 * summaries.iter().map(share).sum::<f64>() / summaries.len().max(1) as f64
+        };
+        Self {
+            coverage: mean(|s| s.coverage),
+            supported: mean(|s| s.supported),
+            exact: mean(|s| s.exact),
+        }
+    }
+
+    fn mean(all: &[Self]) -> Self {
+        let n = all.len().max(1) as f64;
+        let of = |share: fn(&Self) -> f64| all.iter().map(share).sum::<f64>() / n;
+        Self {
+            coverage: of(|t| t.coverage),
+            supported: of(|t| t.supported),
+            exact: of(|t| t.exact),
+        }
+    }
+}
+
 impl Evaluation {
     /// The sets and their average.
     #[must_use]
     pub fn new(sets: Vec<SetScores>) -> Self {
         let scores: Vec<Scores> = sets.iter().map(|set| set.longsum).collect();
-        Self { sets, average: Average { longsum: mean(&scores) } }
+        let trust: Vec<Trust> = sets.iter().map(|set| set.trust).collect();
+        let average = Average { longsum: mean(&scores), trust: Trust::mean(&trust) };
+        Self { sets, average }
     }
 
     /// A table for people: a line for each set, then the average.
     #[must_use]
     pub fn table(&self) -> String {
         let n_documents = self.sets.iter().map(|set| set.n).sum();
-        let lines = self.sets.iter().map(|set| (set.name.as_str(), set.n, set.longsum));
-        let lines: Vec<_> = lines.chain([("average", n_documents, self.average.longsum)]).collect();
+        let lines = self.sets.iter().map(|set| (set.name.as_str(), set.n, set.longsum, set.trust));
+        let Average { longsum, trust } = self.average;
+        let lines: Vec<_> = lines.chain([("average", n_documents, longsum, trust)]).collect();
         let width = lines.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
-        let mut table = format!("{:width$}      n  ROUGE-1  ROUGE-2  ROUGE-L\n", "set");
-        for (name, n, Scores { rouge1, rouge2, rouge_l }) in lines {
-            let _ =
-                writeln!(table, "{name:width$}  {n:5}  {rouge1:7.1}  {rouge2:7.1}  {rouge_l:7.1}");
+        let mut table = format!(
+            "{:width$}      n  ROUGE-1  ROUGE-2  ROUGE-L  coverage  supported  exact\n",
+            "set"
+        );
+        for (name, n, Scores { rouge1, rouge2, rouge_l }, trust) in lines {
+            let Trust { coverage, supported, exact } = trust;
+            let _ = writeln!(
+                table,
+                "{name:width$}  {n:5}  {rouge1:7.1}  {rouge2:7.1}  {rouge_l:7.1}  {coverage:7.0}%  {supported:8.0}%  {exact:4.0}%"
+            );
         }
         table
     }

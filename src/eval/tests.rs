@@ -9,6 +9,10 @@ fn sample(document: &str, references: &[&str]) -> Sample {
     }
 }
 
+fn made(text: &str) -> Made {
+    Made { text: text.to_owned(), coverage: 0.5, supported: 1.0, exact: 1.0 }
+}
+
 fn set(samples: Vec<Sample>) -> Set {
     Set { name: "harbour".to_owned(), samples }
 }
@@ -21,7 +25,7 @@ fn a_summary_is_asked_for_in_the_length_of_each_reference_and_cut_to_it() {
         &set,
         &mut |document, n_words| {
             asked.push((document.to_owned(), n_words.to_vec()));
-            Ok::<_, ()>(vec!["a b surplus".to_owned(), "c d e f surplus".to_owned()])
+            Ok::<_, ()>(vec![made("a b surplus"), made("c d e f surplus")])
         },
         &mut |_| {},
     );
@@ -36,7 +40,7 @@ fn the_best_reference_counts_for_each_metric() {
     // Against the first: two words in order, one pair. Against the second: four words, no pair.
     let (scores, _) = evaluate(
         &set,
-        &mut |_, _| Ok::<_, ()>(vec!["a b x y".to_owned(), "a b c d".to_owned()]),
+        &mut |_, _| Ok::<_, ()>(vec![made("a b x y"), made("a b c d")]),
         &mut |_| {},
     );
     let Scores { rouge1, rouge2, rouge_l } = scores.unwrap().longsum;
@@ -50,11 +54,12 @@ fn a_failed_document_is_named_and_the_others_count() {
     let mut n_done = 0;
     let mut summarize = |document: &str, _: &[usize]| match document {
         "bad" => Err("too bad"),
-        _ => Ok(vec!["w".to_owned()]),
+        _ => Ok(vec![made("w")]),
     };
     let (scores, failed) = evaluate(&set, &mut summarize, &mut |n| n_done = n);
     let scores = scores.unwrap();
     assert_eq!((scores.n, scores.longsum.rouge1), (2, 50.0));
+    assert_eq!(scores.trust, Trust { coverage: 50.0, supported: 100.0, exact: 100.0 });
     assert_eq!(failed, [(1, "too bad")]);
     assert_eq!(n_done, 3);
     let all_bad = Set { name: String::new(), samples: vec![set.samples[1].clone()] };
@@ -66,6 +71,7 @@ fn evaluation() -> Evaluation {
         name: name.to_owned(),
         n,
         longsum: Scores { rouge1, rouge2: 8.25, rouge_l: 20.0 },
+        trust: Trust { coverage: rouge1, supported: 90.0, exact: 100.0 },
     };
     Evaluation::new(vec![scores("harbour", 12, 60.0), scores("lights", 3, 40.0)])
 }
@@ -73,16 +79,18 @@ fn evaluation() -> Evaluation {
 #[test]
 fn every_set_counts_alike_in_the_average() {
     let json = serde_json::to_value(evaluation()).unwrap();
+    let trust = |coverage: f64| serde_json::json!({"coverage": coverage, "supported": 90.0, "exact": 100.0});
     assert_eq!(
         json,
         serde_json::json!({
             "sets": [
-                {"name": "harbour", "n": 12,
+                {"name": "harbour", "n": 12, "trust": trust(60.0),
                     "longsum": {"rouge1": 60.0, "rouge2": 8.25, "rougeL": 20.0}},
-                {"name": "lights", "n": 3,
+                {"name": "lights", "n": 3, "trust": trust(40.0),
                     "longsum": {"rouge1": 40.0, "rouge2": 8.25, "rougeL": 20.0}},
             ],
-            "average": {"longsum": {"rouge1": 50.0, "rouge2": 8.25, "rougeL": 20.0}},
+            "average": {"trust": trust(50.0),
+                "longsum": {"rouge1": 50.0, "rouge2": 8.25, "rougeL": 20.0}},
         })
     );
 }
@@ -92,10 +100,10 @@ fn a_table_is_aligned() {
     assert_eq!(
         evaluation().table(),
         "\
-set          n  ROUGE-1  ROUGE-2  ROUGE-L
-harbour     12     60.0      8.2     20.0
-lights       3     40.0      8.2     20.0
-average     15     50.0      8.2     20.0
+set          n  ROUGE-1  ROUGE-2  ROUGE-L  coverage  supported  exact
+harbour     12     60.0      8.2     20.0       60%        90%   100%
+lights       3     40.0      8.2     20.0       40%        90%   100%
+average     15     50.0      8.2     20.0       50%        90%   100%
 "
     );
 }

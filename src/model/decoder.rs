@@ -425,7 +425,8 @@ impl LanguageModel for Decoder {
         }
         #[expect(clippy::cast_precision_loss, reason = "a number of layers")]
         let n_layers = self.layers.len() as f64;
-        let sum = sum.ok_or_else(|| candle_core::Error::Msg("a model without layers".to_owned()))?;
+        let sum =
+            sum.ok_or_else(|| candle_core::Error::Msg("a model without layers".to_owned()))?;
         Ok((sum / n_layers)?.to_device(&Device::Cpu)?)
     }
 }

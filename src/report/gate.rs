@@ -42,7 +42,9 @@ const SHARES: [(&str, Share); 4] = [
 
 /// A gate that does not exist, or without the number it needs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no gate; there are weak:SHARE, unsupported:SHARE, repetition:SHARE, copy:SHARE, coverage:SHARE, needs-ocr, failed-pages, language; a SHARE is between 0 and 1")]
+#[error(
+    "`{0}` is no gate; there are weak:SHARE, unsupported:SHARE, repetition:SHARE, copy:SHARE, coverage:SHARE, needs-ocr, failed-pages, language; a SHARE is between 0 and 1"
+)]
 pub struct GateError(String);
 
 impl FromStr for Gates {

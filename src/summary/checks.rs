@@ -24,7 +24,8 @@ pub fn checks(document: &Document, summary: &Summary, asked: Option<&str>) -> Ch
     }
     let n_covered = coverage_by_decile.iter().filter(|&&n| n > 0).count();
     let n_statements = summary.statements.len();
-    let n_of = |wanted: fn(&Statement) -> bool| summary.statements.iter().filter(|s| wanted(s)).count();
+    let n_of =
+        |wanted: fn(&Statement) -> bool| summary.statements.iter().filter(|s| wanted(s)).count();
     let texts: Vec<&str> = summary.statements.iter().map(|s| s.text.as_str()).collect();
     let words: Vec<String> = texts.iter().flat_map(|text| words(text)).collect();
     let n_document = document.text.unicode_words().count();

@@ -64,19 +64,24 @@ impl Sources {
     ) -> Vec<Vec<f64>> {
         let rows = |rows: &[Vec<f32>]| rows.iter().map(|r| self.gather(r)).collect::<Vec<_>>();
         let (written, neutral) = (rows(attention), rows(neutral));
-        let of = |span: &Range<usize>| &written[span.start.min(written.len())..span.end.min(written.len())];
+        let of = |span: &Range<usize>| {
+            &written[span.start.min(written.len())..span.end.min(written.len())]
+        };
         let one = |(i, span): (usize, &Range<usize>)| {
             if of(span).is_empty() || neutral.is_empty() {
                 return Vec::new();
             }
             let others = statements.iter().enumerate().filter(|&(k, _)| k != i);
-            let pool: Vec<&Vec<f64>> = others.flat_map(|(_, other)| of(other)).chain(&neutral).collect();
+            let pool: Vec<&Vec<f64>> =
+                others.flat_map(|(_, other)| of(other)).chain(&neutral).collect();
             let own: Vec<&Vec<f64>> = of(span).iter().collect();
-            (0..self.spans.len()).map(|source| {
-                let (mean, deviation) = moments(pool.iter().map(|row| row[source]));
-                let (here, _) = moments(own.iter().map(|row| row[source]));
-                (here - mean) / deviation.max(f64::MIN_POSITIVE)
-            }).collect()
+            (0..self.spans.len())
+                .map(|source| {
+                    let (mean, deviation) = moments(pool.iter().map(|row| row[source]));
+                    let (here, _) = moments(own.iter().map(|row| row[source]));
+                    (here - mean) / deviation.max(f64::MIN_POSITIVE)
+                })
+                .collect()
         };
         statements.iter().enumerate().map(one).collect()
     }
@@ -91,7 +96,12 @@ fn tokens(ends: &[usize], bytes: &Range<usize>) -> Range<usize> {
 
 /// Where each of these lines stands in a reply, in tokens; an empty range for one that was changed
 /// since it was written.
-pub fn places(tokenizer: &Tokenizer, ids: &[u32], text: &str, lines: &[String]) -> Vec<Range<usize>> {
+pub fn places(
+    tokenizer: &Tokenizer,
+    ids: &[u32],
+    text: &str,
+    lines: &[String],
+) -> Vec<Range<usize>> {
     let ends = tokenizer.ends(ids);
     let mut from = 0;
     let place = |line: &String| {
@@ -161,10 +171,8 @@ mod tests {
     fn what_one_statement_looks_at_more_than_others_stands_out() {
         let sources = Sources { watch: 0..3, spans: vec![0..1, 1..2, 2..3] };
         // Everybody looks at the last source; the first statement at the first, too.
-        let attention = [
-            vec![0.2, 0.0, 0.5], vec![0.3, 0.01, 0.6],
-            vec![0.01, 0.2, 0.5], vec![0.02, 0.3, 0.6],
-        ];
+        let attention =
+            [vec![0.2, 0.0, 0.5], vec![0.3, 0.01, 0.6], vec![0.01, 0.2, 0.5], vec![0.02, 0.3, 0.6]];
         let neutral = [vec![0.01, 0.01, 0.55], vec![0.02, 0.0, 0.5], vec![0.0, 0.02, 0.6]];
         let standing = sources.standing(&attention, &neutral, &[0..2, 2..4]);
         let best = |row: &[f64]| (0..3).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();

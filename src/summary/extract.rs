@@ -17,7 +17,8 @@ use crate::event::Event;
 use crate::memory;
 use crate::model::{Ends, ModelError, Salience, Scores};
 use crate::report::{
-    ChunkRead, FinishReason, Report, Rolling, Section, Statement, Status, Summary, Support, Timings, Usage,
+    ChunkRead, FinishReason, Report, Rolling, Section, Statement, Status, Summary, Support,
+    Timings, Usage,
 };
 use crate::select::{self, N_FACTS, Sentence, Terms, Weights, Words};
 use crate::sentence;
@@ -88,7 +89,8 @@ fn one_line(document: &Document, range: &Range<usize>) -> String {
 fn word_ends(text: &str, ids: &[u32], tokenizer: &Tokenizer) -> Vec<usize> {
     let ends = tokenizer.ends(ids);
     let last = ids.len().saturating_sub(1);
-    let place = |(at, word): (usize, &str)| ends.partition_point(|&e| e < at + word.len()).min(last);
+    let place =
+        |(at, word): (usize, &str)| ends.partition_point(|&e| e < at + word.len()).min(last);
     select::words(text).map(place).collect()
 }
 
@@ -279,20 +281,17 @@ fn weigh(scores: &[Scores], weights: &Weights) -> Vec<f64> {
 }
 
 /// Summaries of a document, one for each of these lengths in words, without a report.
-///
-/// # Errors
-/// [`SummaryError`] if the model was not trained to choose sentences, or fails.
 pub fn extracts(
     reader: &Reader<'_>,
     document: &Document,
     options: &Options,
     n_words: &[usize],
-) -> Result<Vec<String>, SummaryError> {
+) -> Result<Vec<Summary>, SummaryError> {
     let whole = Whole::read(reader, document, options)?;
     let (terms, all) = (whole.terms(), 0..whole.cut.sentences.len());
+    let salience = whole.salience();
     let one = |&n_words: &usize| {
-        let chosen = terms.choose(all.clone(), n_words, whole.weights, &whole.salience());
-        whole.cut.summary(chosen).text
+        whole.cut.summary(terms.choose(all.clone(), n_words, whole.weights, &salience))
     };
     Ok(n_words.iter().map(one).collect())
 }
@@ -301,7 +300,7 @@ pub fn extracts(
 /// how often the document has it, and how often the reference: what `selection.json` is learnt from.
 ///
 /// # Errors
-/// As [`extracts`].
+/// [`SummaryError`] if the model was not trained to choose sentences, or fails.
 pub fn word_facts(
     reader: &Reader<'_>,
     document: &Document,

@@ -158,8 +158,7 @@ fn write(
         prompt = build(&texts)?;
     }
     let lines: Vec<String> = notes.iter().map(|note| note.text.clone()).chain(texts).collect();
-    let reply =
-        writer.ask_afresh(&prompt, n_most, &lines, &mut || observe(Event::TokenWritten))?;
+    let reply = writer.ask_afresh(&prompt, n_most, &lines, &mut || observe(Event::TokenWritten))?;
     let mut candidates: Vec<Place> =
         notes.iter().flat_map(|note| &note.evidence).map(|&(place, _)| place).collect();
     candidates.sort_unstable();
@@ -323,6 +322,6 @@ mod tests {
     #[test]
     fn the_first_of_a_spread_come_from_everywhere() {
         assert_eq!(spread(7), [3, 1, 5, 0, 2, 4, 6]);
-        assert_eq!(spread(0), []);
+        assert!(spread(0).is_empty());
     }
 }

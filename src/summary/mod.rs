@@ -30,8 +30,8 @@ use crate::language;
 use crate::model::{LanguageModel, ModelError, Salience};
 use crate::prompt::{self, Ask, ChatTemplate, Piece, PromptError, Prompts};
 use crate::report::{
-    Checks, Coverage, FinishReason, Model, Params, Report, SCHEMA, Source, Status, Timings, Tool,
-    Usage, Warning,
+    Checks, Coverage, FinishReason, Model, Params, Report, SCHEMA, Source, Status, Summary,
+    Timings, Tool, Usage, Warning,
 };
 use crate::select::Weights;
 use crate::stream::{Decoding, Finish, Limits, Stream};
@@ -149,7 +149,40 @@ impl SummaryError {
     }
 }
 
-pub use extract::{extracts, word_facts};
+pub use extract::word_facts;
+
+/// Summaries of a document, one for each of these lengths in words, and what can be checked of
+/// each.
+///
+/// # Errors
+/// As [`summarize`].
+pub fn summaries(
+    reader: &Reader<'_>,
+    document: &Document,
+    options: &Options,
+    n_words: &[usize],
+) -> Result<Vec<(Summary, Checks)>, SummaryError> {
+    let summaries = if reader.extract.is_some() {
+        extract::extracts(reader, document, options, n_words)?
+    } else {
+        let nothing = || Summary {
+            text: String::new(),
+            statements: Vec::new(),
+            finish_reason: FinishReason::Stop,
+        };
+        let one = |&n_words: &usize| {
+            let options = Options { n_words, ..options.clone() };
+            let report = summarize(reader, document, &options, &mut |_| {})?;
+            Ok(report.summary.unwrap_or_else(nothing))
+        };
+        n_words.iter().map(one).collect::<Result<_, SummaryError>>()?
+    };
+    let checked = summaries.into_iter().map(|summary| {
+        let checks = checks(document, &summary, options.language.as_deref());
+        (summary, checks)
+    });
+    Ok(checked.collect())
+}
 
 /// Reads a document to its end and returns the report on it.
 ///
