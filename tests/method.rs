@@ -186,7 +186,8 @@ fn every_chunk_is_read_noted_and_part_of_the_summary() {
 
 #[test]
 fn statements_are_cited_with_the_very_words_of_the_document() {
-    let document = facts(60);
+    // More would repeat passages that a reply may not repeat.
+    let document = facts(36);
     let report = run(&Scripted::new(diligent), &document, &options()).unwrap();
     let chars: Vec<char> = document.text.chars().collect();
     let rolling = report.rolling.iter().flat_map(|r| &r.statements);
@@ -232,7 +233,7 @@ fn a_number_that_the_document_does_not_have_makes_a_statement_weak() {
 
 #[test]
 fn inventions_are_left_out_where_something_is_borne_out() {
-    let mixes = |heard: &str| diligent(heard) + "\nPenguins governed Antarctica wisely.";
+    let mixes = |heard: &str| "Penguins governed Antarctica wisely.\n".to_owned() + &diligent(heard);
     let report = run(&Scripted::new(mixes), &facts(60), &options()).unwrap();
     let summary = report.summary.unwrap();
     assert!(!summary.text.contains("Penguins"), "{}", summary.text);
