@@ -73,10 +73,6 @@ pub struct Reply {
     pub attention: Vec<Vec<f32>>,
 }
 
-/// Tokens of a reply that are kept before they are asked what they looked at: many at once cost
-/// less.
-const N_WATCHED: usize = 32;
-
 /// Tokens that went through a stream, and the time they took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -211,21 +207,10 @@ impl<'a> Stream<'a> {
         ids: &[u32],
         of: Range<usize>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let mut rows = Vec::with_capacity(ids.len());
-        let mut rest = ids;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(self.cache.fit(rest.len().min(N_WATCHED)));
-            self.cache.watch();
-            self.forward(now, Want::Nothing)?;
-            rows.extend(self.look(&of)?);
-            rest = later;
-        }
-        Ok(rows)
-    }
-
-    /// What the tokens that were watched looked at.
-    fn look(&mut self, of: &Range<usize>) -> Result<Vec<Vec<f32>>, ModelError> {
-        Ok(self.model.attention(&mut self.cache, of.clone())?.to_vec2()?)
+        self.cache.watch(of);
+        let fed = self.forward(ids, Want::Nothing);
+        let rows = self.cache.unwatch();
+        fed.map(|_| rows)
     }
 
     /// Feeds `ask` and generates a reply.
@@ -241,9 +226,6 @@ impl<'a> Stream<'a> {
         decoding: &Decoding,
         seen: &mut dyn FnMut(u32),
     ) -> Result<Reply, ModelError> {
-        let (is_watched, of) = (!limits.watch.is_empty(), limits.watch.clone());
-        let mut attention = Vec::new();
-        let n_watched = N_WATCHED.min(self.layout().n_chunk());
         let mut logits = self.forward(ask, Want::Last)?.ok_or_else(nothing_fed)?;
         let sampling = if decoding.temperature >= N_COLDEST {
             Sampling::TopP { p: decoding.top_p, temperature: decoding.temperature }
@@ -252,6 +234,9 @@ impl<'a> Stream<'a> {
         };
         let mut processor = LogitsProcessor::from_sampling(decoding.seed, sampling);
         let mut ids = Vec::new();
+        if !limits.watch.is_empty() {
+            self.cache.watch(limits.watch.clone());
+        }
         let started = Instant::now();
         let finish = loop {
             if ids.len() >= limits.n_max {
@@ -276,16 +261,10 @@ impl<'a> Stream<'a> {
                 ids.truncate(n_kept);
                 break Finish::Repetition;
             }
-            if is_watched && (ids.len() - 1).is_multiple_of(n_watched) {
-                attention.extend(self.look(&of)?);
-                self.cache.watch();
-            }
             logits = self.model.forward(&[id], &mut self.cache, Want::Last)?;
             self.usage.n_generated += 1;
         };
-        if is_watched {
-            attention.extend(self.look(&of)?);
-        }
+        let attention = self.cache.unwatch();
         self.usage.generating += started.elapsed();
         Ok(Reply { ids, finish, attention })
     }

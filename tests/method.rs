@@ -233,7 +233,8 @@ fn a_number_that_the_document_does_not_have_makes_a_statement_weak() {
 
 #[test]
 fn inventions_are_left_out_where_something_is_borne_out() {
-    let mixes = |heard: &str| "Penguins governed Antarctica wisely.\n".to_owned() + &diligent(heard);
+    let mixes =
+        |heard: &str| "Penguins governed Antarctica wisely.\n".to_owned() + &diligent(heard);
     let report = run(&Scripted::new(mixes), &facts(60), &options()).unwrap();
     let summary = report.summary.unwrap();
     assert!(!summary.text.contains("Penguins"), "{}", summary.text);

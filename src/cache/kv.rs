@@ -1,5 +1,7 @@
 //! The tensors of a streaming cache: keys and values of every layer, allocated once.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::layout::{Layout, Visible};
@@ -54,18 +56,25 @@ pub struct KvCache {
     layout: Layout,
     layers: Vec<LayerCache>,
     marks: Marks,
-    watched: Option<Watched>,
+    watch: Option<Watch>,
 }
 
-/// Queries kept to be asked later what they looked at; none are kept unless somebody
-/// [`watch`](KvCache::watch)es.
-#[derive(Debug, Default)]
-pub struct Watched {
-    /// Stream index of each token.
-    pub indices: Vec<usize>,
-    /// Of each layer, one piece for each time it was fed: queries for the ring and for the pinned
-    /// keys, each `[T, H, D]`.
-    pub layers: Vec<Vec<(Tensor, Tensor)>>,
+/// Whose share in the attention of coming tokens is wanted, and what came.
+#[derive(Debug)]
+struct Watch {
+    of: Range<usize>,
+    rows: Vec<Vec<f32>>,
+}
+
+/// What the tokens fed at once give to the tokens that are watched, summed up layer by layer.
+#[derive(Debug)]
+pub struct Shares {
+    /// Slots of the tokens that are watched.
+    pub slots: Vec<usize>,
+    /// `[T, slots]`, over all heads and layers so far.
+    pub sums: Vec<f32>,
+    /// Rows that were added: heads, in all layers.
+    pub n_added: usize,
 }
 
 /// Where the stream stands; with the tensors, all that a stream is.
@@ -112,7 +121,7 @@ impl KvCache {
             layout,
             layers,
             marks: Marks { n_vacant: 0, first: 0, next: 0, resume: None },
-            watched: None,
+            watch: None,
         };
         cache.begin_at(layout.n_sink(), 0);
         Ok(cache)
@@ -241,35 +250,38 @@ impl KvCache {
         Ok(cache)
     }
 
-    /// One layer.
+    /// From now on keeps what coming tokens give to the tokens of these stream indices, which must
+    /// not have left the cache.
+    pub fn watch(&mut self, of: Range<usize>) {
+        self.watch = Some(Watch { of, rows: Vec::new() });
+    }
+
+    /// Ends the watch: of each token fed since then, its attention to each token watched, as the
+    /// mean over all layers and heads, `[T, watched]`.
+    pub fn unwatch(&mut self) -> Vec<Vec<f32>> {
+        self.watch.take().map_or_else(Vec::new, |watch| watch.rows)
+    }
+
+    /// Where layers add what the coming `n_tokens` tokens give, if somebody watches.
     #[must_use]
-    pub fn layer(&self, layer: usize) -> &LayerCache {
-        &self.layers[layer]
+    pub fn shares(&self, n_tokens: usize) -> Option<Shares> {
+        let watch = self.watch.as_ref()?;
+        let slots: Vec<usize> = watch.of.clone().map(|index| self.layout.slot(index)).collect();
+        let sums = vec![0.0; n_tokens * slots.len()];
+        Some(Shares { slots, sums, n_added: 0 })
     }
 
-    /// Keeps the queries of the tokens that are fed from now on.
-    pub fn watch(&mut self) {
-        let layers = vec![Vec::new(); self.layers.len()];
-        self.watched = Some(Watched { indices: Vec::new(), layers });
-    }
-
-    /// Ends the watch and hands over what was kept; nothing if nobody watched.
-    pub fn unwatch(&mut self) -> Option<Watched> {
-        self.watched.take()
-    }
-
-    /// Keeps these queries of the coming tokens, if somebody watches.
-    pub fn see(&mut self, layer: usize, ring: &Tensor, pinned: &Tensor) {
-        if let Some(watched) = &mut self.watched {
-            watched.layers[layer].push((ring.clone(), pinned.clone()));
-        }
+    /// Keeps what all layers added.
+    pub fn keep(&mut self, shares: Option<Shares>) {
+        let (Some(watch), Some(shares)) = (&mut self.watch, shares) else { return };
+        #[expect(clippy::cast_precision_loss, reason = "a number of heads")]
+        let mean = |sum: &f32| sum / shares.n_added.max(1) as f32;
+        let rows = shares.sums.chunks_exact(shares.slots.len().max(1));
+        watch.rows.extend(rows.map(|row| row.iter().map(mean).collect()));
     }
 
     /// Says that all layers hold the coming `n_tokens` tokens.
     pub fn advance(&mut self, n_tokens: usize) {
-        if let Some(watched) = &mut self.watched {
-            watched.indices.extend(self.marks.next..self.marks.next + n_tokens);
-        }
         self.marks.next += n_tokens;
         if self.marks.next == self.layout.n_sink()
             && let Some(resume) = self.marks.resume.take()

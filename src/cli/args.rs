@@ -28,7 +28,7 @@ Examples:
   longsum report.pdf --model Qwen/Qwen3-0.6B --format md --pages 10-40
   longsum archive/ -o summaries/ --model ./my-model
 
-Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 75 try again later";
+Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 3 a gate was not met, 75 try again later";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -39,7 +39,8 @@ pub enum Command {
 }
 
 /// Summarizes each document to the length of its reference and prints ROUGE-1, ROUGE-2 and ROUGE-L
-/// (F1, with stemmer): the means of each set, and their average.
+/// (F1, with stemmer), how many tenths of a document its summary quotes, how many statements it bears
+/// out and how many quotes are exact: the means of each set, and their average.
 #[derive(Debug, ClapArgs)]
 pub struct Eval {
     /// Folder of sets: .jsonl or .jsonl.zst, on each line {"document", "summary"} or {"document",
@@ -47,13 +48,17 @@ pub struct Eval {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 
-    /// `builtin`, or a folder of a model that was trained to choose sentences
+    /// `builtin`, or any other model, as for documents
     #[arg(short, long, value_name = "PATH", default_value = BUILTIN)]
     pub model: String,
 
     /// What to print
     #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
     pub format: EvalFormat,
+
+    /// Tokens pinned at the beginning of the stream [default: as many as the prompt has]
+    #[arg(long, value_name = "N")]
+    pub sinks: Option<usize>,
 
     /// Only the first documents of each set
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -95,6 +100,10 @@ pub struct Job {
     #[arg(long, value_name = "LENGTH", default_value = "medium", value_parser = length)]
     pub length: usize,
 
+    /// How the sentences are found that a written statement rests on
+    #[arg(long, value_enum, default_value_t = Evidence::Attention)]
+    pub evidence: Evidence,
+
     /// Language to write in, such as English or German
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
@@ -133,6 +142,14 @@ pub struct Job {
     /// No bars, no closing line; errors only
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Evidence {
+    /// What the model looked at while it wrote, and the words they share
+    Attention,
+    /// The words they share
+    Words,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

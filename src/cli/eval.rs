@@ -15,7 +15,12 @@ use super::output;
 use super::progress::Progress;
 
 /// Summaries of a document, one for each of these lengths in words.
-fn made(reader: &Reader<'_>, text: &str, n_words: &[usize]) -> Result<Vec<Made>> {
+fn made(
+    reader: &Reader<'_>,
+    options: &Options,
+    text: &str,
+    n_words: &[usize],
+) -> Result<Vec<Made>> {
     let document = document::read_unnamed(text)?;
     let chars: Vec<char> = document.text.chars().collect();
     let is_exact = |citation: &&Citation| {
@@ -31,7 +36,7 @@ fn made(reader: &Reader<'_>, text: &str, n_words: &[usize]) -> Result<Vec<Made>>
         let exact = quoted.filter(is_exact).count() as f64 / n_quoted.max(1) as f64;
         Made { coverage: checks.coverage, supported: 1.0 - checks.weak, exact, text: summary.text }
     };
-    let summaries = summaries(reader, &document, &Options::default(), n_words)?;
+    let summaries = summaries(reader, &document, options, n_words)?;
     Ok(summaries.into_iter().map(one).collect())
 }
 
@@ -41,6 +46,7 @@ pub fn run(args: &Eval) -> Result<Exit> {
     let (loaded, revision) = super::load(&args.model, &progress)?;
     let about = batch::about(&loaded, &args.model, revision);
     let reader = batch::reader(&loaded, &about);
+    let options = Options { n_sink: args.sinks, ..Options::default() };
     let mut sets = Vec::new();
     let mut all_done = true;
     for file in set::files(&args.dir)? {
@@ -55,7 +61,7 @@ pub fn run(args: &Eval) -> Result<Exit> {
         let started = Instant::now();
         let bar = progress.set(&set.name, set.samples.len());
         let (scores, failed) =
-            evaluate(&set, &mut |text, n_words| made(&reader, text, n_words), &mut |n| {
+            evaluate(&set, &mut |text, n_words| made(&reader, &options, text, n_words), &mut |n| {
                 bar.set_position(n as u64);
             });
         let n_secs = started.elapsed().as_secs_f64();

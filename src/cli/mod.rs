@@ -20,7 +20,7 @@ use longsum::load::hub::{Download, HubId};
 use longsum::prompt::Prompts;
 use longsum::report::{self, Report, Status};
 use longsum::stream::Decoding;
-use longsum::summary::{Options, Reader, summarize};
+use longsum::summary::{Evidence, Options, Reader, summarize};
 
 use args::{Args, Command, Format, Job};
 use exit::{Exit, Failure};
@@ -137,6 +137,10 @@ fn options(job: &Job) -> Result<Options> {
         n_window: job.window,
         n_chunk: job.chunk,
         n_words: job.length,
+        evidence: match job.evidence {
+            args::Evidence::Attention => Evidence::Attention,
+            args::Evidence::Words => Evidence::Words,
+        },
         language: job.language.clone(),
         prompts,
         decoding,

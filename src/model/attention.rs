@@ -3,11 +3,11 @@
 //! The query is rotated twice, once at its stream index for the ring and once at its clamped
 //! position for the pinned keys, so no stored key is ever rotated again.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
 use super::attention_cpu::{self, Queries, Shape};
 use super::ops::on_cpu;
-use crate::cache::kv::LayerCache;
+use crate::cache::kv::{LayerCache, Shares};
 use crate::cache::{KvCache, Layout, Visible};
 
 /// What all layers share while one chunk is fed.
@@ -57,23 +57,33 @@ impl Step {
     }
 }
 
+/// How scores are made of queries and keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Scoring<'a> {
+    /// By what they are multiplied.
+    pub scale: f64,
+    /// What they lose per token of distance, for each head, where they do.
+    pub slopes: Option<&'a [f32]>,
+}
+
 /// Attention, by the fastest way the device has.
 ///
 /// - `q_ring`, `q_pinned`: `[T, H, D]`, contiguous
+/// - `shares`: where what each query gives to some slots is added, if it is wanted
 /// - returns `[T, H*D]`
 pub fn attend(
     step: &Step,
     q_ring: &Tensor,
     q_pinned: &Tensor,
     cache: &LayerCache,
-    scale: f64,
-    slopes: Option<&[f32]>,
+    scoring: Scoring<'_>,
+    shares: Option<&mut Shares>,
 ) -> Result<Tensor> {
     let (t, h, d) = q_ring.dims3()?;
     let (g, n_slots, _) = cache.keys.dims3()?;
     let cpu = (on_cpu(q_ring)?, on_cpu(q_pinned)?, on_cpu(&cache.keys)?, on_cpu(&cache.values)?);
     let (Some(ring), Some(pinned), Some(keys), Some(values)) = cpu else {
-        return plain(step, q_ring, q_pinned, cache, scale, slopes);
+        return plain(step, q_ring, q_pinned, cache, scoring, shares);
     };
     #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
     let queries = Queries {
@@ -82,13 +92,29 @@ pub fn attend(
         pinned_positions: &step.pinned_positions,
         ring: &ring,
         pinned: &pinned,
-        scale: scale as f32,
-        slopes,
+        scale: scoring.scale as f32,
+        slopes: scoring.slopes,
     };
     let shape = Shape { n_heads: h, n_kv_heads: g, head_dim: d, n_slots };
     let mut out = vec![0f32; t * h * d];
-    attention_cpu::attend(&shape, &queries, &keys, &values, &mut out);
+    let mut given = shares.as_ref().map(|_| vec![0f32; t * h * n_slots]);
+    attention_cpu::attend(&shape, &queries, &keys, &values, &mut out, given.as_deref_mut());
+    if let (Some(shares), Some(given)) = (shares, given) {
+        add(shares, &given, h, n_slots);
+    }
     Tensor::from_vec(out, (t, h * d), q_ring.device())
+}
+
+/// Adds what the queries give in one layer, `[T, H, n_slots]`.
+fn add(shares: &mut Shares, given: &[f32], n_heads: usize, n_slots: usize) {
+    let Shares { slots, sums, n_added } = shares;
+    let by_token = sums.chunks_exact_mut(slots.len().max(1));
+    for (sums, given) in by_token.zip(given.chunks_exact(n_heads * n_slots)) {
+        for of_head in given.chunks_exact(n_slots) {
+            sums.iter_mut().zip(&*slots).for_each(|(sum, &slot)| *sum += of_head[slot]);
+        }
+    }
+    *n_added += n_heads;
 }
 
 /// Attention in plain tensor operations, on any device: the definition, and the twin of the fast
@@ -98,32 +124,11 @@ fn plain(
     q_ring: &Tensor,
     q_pinned: &Tensor,
     cache: &LayerCache,
-    scale: f64,
-    slopes: Option<&[f32]>,
+    Scoring { scale, slopes }: Scoring<'_>,
+    shares: Option<&mut Shares>,
 ) -> Result<Tensor> {
     let (t, h, d) = q_ring.dims3()?;
     let (g, n_slots, _) = cache.keys.dims3()?;
-    let group = h / g;
-    let weights = weights(step, q_ring, q_pinned, &cache.keys, scale, slopes)?;
-    // Slots that nobody sees may hold anything but NaN: they are allocated as zeros.
-    let out = weights.reshape((g, group * t, n_slots))?.matmul(&cache.values)?; // [G, group*T, D]
-    out.reshape((g, group, t, d))?.permute((2, 0, 1, 3))?.contiguous()?.reshape((t, h * d))
-}
-
-/// How much of its attention each query gives to each slot; each row sums to one.
-///
-/// - `q_ring`, `q_pinned`: `[T, H, D]`, contiguous; `keys`: `[G, n_slots, D]`
-/// - returns `[H, T, n_slots]`
-pub fn weights(
-    step: &Step,
-    q_ring: &Tensor,
-    q_pinned: &Tensor,
-    keys: &Tensor,
-    scale: f64,
-    slopes: Option<&[f32]>,
-) -> Result<Tensor> {
-    let (t, h, d) = q_ring.dims3()?;
-    let (g, n_slots, _) = keys.dims3()?;
     let n_sink = step.layout.n_sink();
     let group = h / g;
     // [T, H, D] -> [G, group*T, D]: grouped heads are more queries of the same keys.
@@ -131,7 +136,7 @@ pub fn weights(
         q.reshape((t, g, group, d))?.permute((1, 2, 0, 3))?.contiguous()?.reshape((g, group * t, d))
     };
     let scores = |q: &Tensor, from: usize, len: usize| {
-        fold(q)?.matmul(&keys.narrow(1, from, len)?.transpose(1, 2)?.contiguous()?)
+        fold(q)?.matmul(&cache.keys.narrow(1, from, len)?.transpose(1, 2)?.contiguous()?)
     };
     let ring = scores(q_ring, n_sink, n_slots - n_sink)?; // [G, group*T, n_ring]
     let all = if n_sink == 0 {
@@ -144,14 +149,21 @@ pub fn weights(
     let bias =
         Tensor::from_vec(bias, (n_slopes, t, n_slots), q_ring.device())?.to_dtype(all.dtype())?;
     let all = (all.reshape((h, t, n_slots))? * scale)?.broadcast_add(&bias)?;
-    candle_nn::ops::softmax_last_dim(&all)
+    let weights = candle_nn::ops::softmax_last_dim(&all)?; // [H, T, n_slots]
+    if let Some(shares) = shares {
+        let given = weights.transpose(0, 1)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        add(shares, &given, h, n_slots);
+    }
+    // Slots that nobody sees may hold anything but NaN: they are allocated as zeros.
+    let out = weights.reshape((g, group * t, n_slots))?.matmul(&cache.values)?; // [G, group*T, D]
+    out.reshape((g, group, t, d))?.permute((2, 0, 1, 3))?.contiguous()?.reshape((t, h * d))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cache::kv::KvShape;
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     #[test]
     fn both_ways_agree_while_the_ring_turns() {
@@ -169,10 +181,25 @@ mod tests {
                 let stored = cache.store(0, &random(by_head), &random(by_head)).unwrap();
                 let queries = (n_tokens, n_heads, 8);
                 let (ring, pinned) = (random(queries), random(queries));
-                let fast = attend(&step, &ring, &pinned, stored, 0.35, slopes.as_deref()).unwrap();
-                let slow = plain(&step, &ring, &pinned, stored, 0.35, slopes.as_deref()).unwrap();
-                let gap = (fast - slow).unwrap().abs().unwrap().max_all().unwrap();
-                assert!(gap.to_scalar::<f32>().unwrap() < 1e-5);
+                let scoring = Scoring { scale: 0.35, slopes: slopes.as_deref() };
+                let watched = || {
+                    let (slots, n) = (vec![1, 2, 9, 4], 4 * n_tokens);
+                    Shares { slots, sums: vec![0.0; n], n_added: 0 }
+                };
+                let mut shares = [watched(), watched()];
+                let [by_cpu, by_tensors] = &mut shares;
+                let fast = attend(&step, &ring, &pinned, stored, scoring, Some(by_cpu)).unwrap();
+                let unwatched = attend(&step, &ring, &pinned, stored, scoring, None).unwrap();
+                let slow = plain(&step, &ring, &pinned, stored, scoring, Some(by_tensors)).unwrap();
+                let gap = |a: &Tensor, b: &Tensor| -> f32 {
+                    (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+                };
+                assert!(gap(&fast, &slow) < 1e-5);
+                assert!(gap(&fast, &unwatched) == 0.0, "watching changes nothing");
+                let [by_cpu, by_tensors] = &shares;
+                let mut pairs = by_cpu.sums.iter().zip(&by_tensors.sums);
+                assert!(pairs.all(|(a, b)| (a - b).abs() < 1e-5), "{shares:?}");
+                assert_eq!(by_cpu.n_added, n_heads);
                 cache.advance(n_tokens);
             }
         }

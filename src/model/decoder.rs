@@ -1,15 +1,13 @@
 //! The decoder: tokens in, logits out, one streaming cache per stream.
 
-use std::ops::Range;
-
 use candle_core::{DType, Device, IndexOp, Tensor};
 
-use super::attention::{self, Step};
+use super::attention::{self, Scoring, Step};
 use super::linear::Linear;
 use super::ops::NormLayer;
 use super::rope::Angles;
 use super::spec::{Mlp, Positions, Residual, Spec};
-use crate::cache::kv::KvShape;
+use crate::cache::kv::{KvShape, Shares};
 use crate::cache::{CacheError, KvCache, Layout};
 
 /// Why a model could not be built or run.
@@ -138,20 +136,6 @@ pub trait LanguageModel {
     /// [`CacheError::ChunkTooLong`] or [`ModelError::UnknownToken`], with the cache unchanged;
     /// [`ModelError::Tensor`] if the device fails, with the stream unusable.
     fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError>;
-
-    /// How much of their attention the tokens that were [watched](KvCache::watch) gave to the tokens
-    /// of these stream indices, as the mean over all layers and heads; ends the watch.
-    ///
-    /// None of the tokens may have left the cache: no more are watched than a chunk has.
-    ///
-    /// - returns `[T, of.len()]` f32 on the CPU; no rows if nobody watched
-    ///
-    /// # Errors
-    /// [`ModelError::Tensor`] if the device fails.
-    fn attention(&self, cache: &mut KvCache, of: Range<usize>) -> Result<Tensor, ModelError> {
-        cache.unwatch();
-        Ok(Tensor::zeros((0, of.len()), DType::F32, &Device::Cpu)?)
-    }
 }
 
 /// A decoder of any family, with its weights.
@@ -244,17 +228,6 @@ impl Decoder {
         Ok(Self { spec, embedding, layers, final_norm, head, frequencies, dtype, device })
     }
 
-    /// By what scores are multiplied, and what they lose with distance where they do.
-    fn scoring(&self) -> (f64, Option<&[f32]>) {
-        let slopes = match &self.spec.positions {
-            Positions::Alibi { slopes } => Some(&slopes[..]),
-            Positions::Rope(_) => None,
-        };
-        #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
-        let scale = 1.0 / (self.spec.head_dim as f64).sqrt();
-        (scale, slopes)
-    }
-
     /// `[T, C]` to `[T, C]` through attention; keys and values go into the cache.
     fn attend(
         &self,
@@ -263,6 +236,7 @@ impl Decoder {
         step: &Step,
         rotation: Option<&Rotation>,
         cache: &mut KvCache,
+        shares: Option<&mut Shares>,
     ) -> Result<Tensor, ModelError> {
         let (layer, spec) = (&self.layers[l], &self.spec);
         let t = x.dim(0)?;
@@ -287,10 +261,15 @@ impl Decoder {
             None => (q.contiguous()?, q.contiguous()?),
         };
         let by_head = |x: &Tensor| x.transpose(0, 1)?.contiguous(); // [G, T, D]
-        cache.see(l, &q_ring, &q_pinned);
         let stored = cache.store(l, &by_head(&k)?, &by_head(&v)?)?;
-        let (scale, slopes) = self.scoring();
-        let out = attention::attend(step, &q_ring, &q_pinned, stored, scale, slopes)?; // [T, H*D]
+        let slopes = match &spec.positions {
+            Positions::Alibi { slopes } => Some(&slopes[..]),
+            Positions::Rope(_) => None,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
+        let scale = 1.0 / (spec.head_dim as f64).sqrt();
+        let scoring = Scoring { scale, slopes };
+        let out = attention::attend(step, &q_ring, &q_pinned, stored, scoring, shares)?; // [T, H*D]
         Ok(layer.output.forward(&out)?)
     }
 
@@ -367,10 +346,11 @@ impl LanguageModel for Decoder {
             }
             Positions::Alibi { .. } => None,
         };
+        let mut shares = cache.shares(ids.len());
         let mut x = self.embedding.rows(ids, self.dtype)?; // [T, C]
         for (l, layer) in self.layers.iter().enumerate() {
             let h = layer.attention_norm.forward(&x)?;
-            let attended = self.attend(l, &h, &step, rotation.as_ref(), cache)?;
+            let attended = self.attend(l, &h, &step, rotation.as_ref(), cache, shares.as_mut())?;
             x = match (self.spec.residual, &layer.mlp_norm) {
                 (Residual::Sequential, Some(norm)) => {
                     let x = (x + attended)?;
@@ -387,6 +367,7 @@ impl LanguageModel for Decoder {
                 }
             };
         }
+        cache.keep(shares);
         cache.advance(ids.len());
         let x = match want {
             Want::Nothing => return Ok(Tensor::zeros((0, n_vocab), DType::F32, &Device::Cpu)?),
@@ -396,37 +377,5 @@ impl LanguageModel for Decoder {
         };
         let logits = self.head.forward(&self.final_norm.forward(&x)?)?; // [1 or T, V]
         Ok(logits.to_dtype(DType::F32)?)
-    }
-
-    fn attention(&self, cache: &mut KvCache, of: Range<usize>) -> Result<Tensor, ModelError> {
-        let layout = *cache.layout();
-        let slots: Vec<u32> =
-            of.clone().map(|i| u32::try_from(layout.slot(i)).unwrap_or(u32::MAX)).collect();
-        let watched = cache.unwatch().filter(|watched| !watched.indices.is_empty());
-        let (Some(watched), false) = (watched, slots.is_empty()) else {
-            return Ok(Tensor::zeros((0, of.len()), DType::F32, &Device::Cpu)?);
-        };
-        let slots = Tensor::new(slots, &self.device)?;
-        let step = Step::new(cache, watched.indices);
-        let (scale, slopes) = self.scoring();
-        let mut sum = None;
-        for (l, pieces) in watched.layers.iter().enumerate() {
-            let join = |piece: fn(&(Tensor, Tensor)) -> &Tensor| {
-                Tensor::cat(&pieces.iter().map(piece).collect::<Vec<_>>(), 0)
-            };
-            let (ring, pinned) = (join(|(ring, _)| ring)?, join(|(_, pinned)| pinned)?);
-            let keys = &cache.layer(l).keys;
-            let weights = attention::weights(&step, &ring, &pinned, keys, scale, slopes)?;
-            let here = weights.index_select(&slots, 2)?.to_dtype(DType::F32)?.mean(0)?; // [T, of]
-            sum = Some(match sum {
-                Some(sum) => (here + sum)?,
-                None => here,
-            });
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a number of layers")]
-        let n_layers = self.layers.len() as f64;
-        let sum =
-            sum.ok_or_else(|| candle_core::Error::Msg("a model without layers".to_owned()))?;
-        Ok((sum / n_layers)?.to_device(&Device::Cpu)?)
     }
 }

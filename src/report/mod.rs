@@ -159,6 +159,9 @@ pub struct Params {
     pub seed: u64,
     /// How much less likely tokens of a reply become to come again.
     pub repeat_penalty: f32,
+    /// How sentences were found that statements rest on: by `attention` and words, by `words` alone,
+    /// or by `choice`, where the statements are sentences of the document.
+    pub evidence: &'static str,
     /// First and last page asked for, where not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<(u32, u32)>,

@@ -69,6 +69,8 @@ pub struct Options {
     pub n_chunk: Option<usize>,
     /// Words of the final summary.
     pub n_words: usize,
+    /// How the sentences that a statement rests on are found.
+    pub evidence: Evidence,
     /// Language to write in, by its English name.
     pub language: Option<String>,
     /// The prompts.
@@ -79,6 +81,16 @@ pub struct Options {
     pub pages: Option<(u32, u32)>,
 }
 
+/// How the sentences that a written statement rests on are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Evidence {
+    /// By the attention that was paid to them while it was written, and by the words they share.
+    #[default]
+    Attention,
+    /// By the words alone.
+    Words,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -86,6 +98,7 @@ impl Default for Options {
             n_window: None,
             n_chunk: None,
             n_words: 200,
+            evidence: Evidence::default(),
             language: None,
             prompts: Prompts::built_in(),
             decoding: Decoding::default(),
@@ -324,7 +337,10 @@ impl Writer<'_> {
     ) -> Result<Lines, SummaryError> {
         let tokenizer = self.reader.tokenizer;
         let said = tokenizer.encode_text(said)?;
-        let watch = sources.watch.clone();
+        let watch = match self.options.evidence {
+            Evidence::Attention => sources.watch.clone(),
+            Evidence::Words => 0..0,
+        };
         let limits = Limits { n_max, stops: self.reader.stops, said: &said, watch };
         let reply = self.stream.generate(ids, limits, &self.options.decoding, &mut |_| seen())?;
         let text = tokenizer.decode(&reply.ids)?;
@@ -466,6 +482,11 @@ fn blank(
             seed: options.decoding.seed,
             repeat_penalty: options.decoding.repeat_penalty,
             pages: options.pages,
+            evidence: match (reader.extract.is_some(), options.evidence) {
+                (true, _) => "choice",
+                (_, Evidence::Attention) => "attention",
+                (_, Evidence::Words) => "words",
+            },
         },
         summary: None,
         sections: Vec::new(),

@@ -82,11 +82,22 @@ pub struct Queries<'a> {
 ///
 /// - `keys`, `values`: `[G, S, D]`; slots that no query sees may hold anything
 /// - `out`: `[T, H*D]`
+/// - `shares`: `[T, H, S]` zeros, where it is wanted how much of its attention each query gives to
+///   each slot
 ///
 /// # Panics
 /// If a slice has another length than the shape says, or a query sees slots beyond the cache.
-pub fn attend(shape: &Shape, queries: &Queries<'_>, keys: &[f32], values: &[f32], out: &mut [f32]) {
-    attend_with(Isa::best(), None, shape, queries, keys, values, out);
+pub fn attend(
+    shape: &Shape,
+    queries: &Queries<'_>,
+    keys: &[f32],
+    values: &[f32],
+    out: &mut [f32],
+    shares: Option<&mut [f32]>,
+) {
+    // Both kernels give the same numbers, and only the one for single tokens keeps its weights.
+    let kernel = shares.is_some().then_some(Kernel::Row);
+    attend_with(Isa::best(), kernel, shape, queries, [keys, values], out, shares);
 }
 
 /// The two ways to fill registers.
@@ -115,12 +126,16 @@ fn attend_with(
     kernel: Option<Kernel>,
     shape: &Shape,
     queries: &Queries<'_>,
-    keys: &[f32],
-    values: &[f32],
+    [keys, values]: [&[f32]; 2],
     out: &mut [f32],
+    shares: Option<&mut [f32]>,
 ) {
     check(shape, queries, keys, values, out);
     let n_tokens = queries.visible.len();
+    if let Some(shares) = &shares {
+        assert_eq!(shares.len(), n_tokens * shape.n_heads * shape.n_slots, "shares");
+        assert_eq!(kernel, Some(Kernel::Row), "who keeps the weights");
+    }
     if n_tokens == 0 || shape.n_heads == 0 || shape.head_dim == 0 {
         return;
     }
@@ -148,6 +163,7 @@ fn attend_with(
         keys: keys.as_ptr(),
         values: values.as_ptr(),
         out: out.as_mut_ptr(),
+        shares: shares.map(<[f32]>::as_mut_ptr),
     };
     let task = |kv, block: &Block, spans: Range<usize>, partial| {
         isa.run(Task { job: &job, kernel, kv, block, spans: &plan.spans[spans], step: partial });
@@ -240,6 +256,9 @@ struct Job<'a> {
     values: *const f32,
     /// Each task writes rows of its own.
     out: *mut f32,
+    /// Of each row its scores, and then what it gives to each slot; each task writes those of its own
+    /// rows and spans.
+    shares: Option<*mut f32>,
 }
 
 // SAFETY: keys and values are only read, and no two tasks write the same row of `out`.
@@ -268,6 +287,14 @@ impl Job<'_> {
     #[inline(always)]
     fn offset(&self, kv: usize, row: usize) -> usize {
         (self.token(row) * self.shape.n_heads + self.head(kv, row)) * self.shape.head_dim
+    }
+
+    /// Where the shares of a row start, if they are wanted.
+    #[inline(always)]
+    fn shares(&self, kv: usize, row: usize) -> Option<*mut f32> {
+        let at = (self.token(row) * self.shape.n_heads + self.head(kv, row)) * self.shape.n_slots;
+        // SAFETY: the row exists, and there are so many numbers for each.
+        self.shares.map(|shares| unsafe { shares.add(at) })
     }
 
     /// What the score of a row gains per token of distance, in powers of two.

@@ -239,6 +239,14 @@ unsafe fn soften<L: Lanes>(l: L, line: &Line<'_>, row: usize, state: *mut f32) {
             l.store(p, score);
             largest = l.max(largest, score);
         }
+        if let Some(shares) = job.shares(line.task.kv, block.rows.start + row) {
+            // As they are, until the sum of all weights is known.
+            let mut from = weights.add(span.keys.start).cast_const();
+            for run in &span.runs {
+                from.copy_to_nonoverlapping(shares.add(run.start), run.len());
+                from = from.add(run.len());
+            }
+        }
         l.store(max.as_mut_ptr(), largest);
         let largest = l.splat(max.iter().fold(LOWEST, |a, &b| if a > b { a } else { b }));
         // A register of 8 lanes holds every other half of the sums.
@@ -407,6 +415,15 @@ unsafe fn finish<L: Lanes>(l: L, task: &Task<'_>, state: *const f32) {
             for k in (0..d).step_by(L::N) {
                 let n = L::N.min(d - k);
                 l.store_first(to.add(k), n, l.mul(l.load_first(from.add(k), n), by));
+            }
+            let Some(shares) = job.shares(task.kv, task.block.rows.start + row) else { continue };
+            let max = l.splat(*state.add(row));
+            for run in task.spans.iter().flat_map(|span| &span.runs) {
+                for slot in run.clone().step_by(L::N) {
+                    let (p, n) = (shares.add(slot), L::N.min(run.end - slot));
+                    let weight = l.exp2(l.sub(l.load_first(p, n), max));
+                    l.store_first(p, n, l.mul(weight, by));
+                }
             }
         }
     }

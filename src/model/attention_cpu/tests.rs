@@ -101,7 +101,7 @@ impl Stream {
                 slopes: self.slopes.as_deref(),
             };
             let out = &mut out[done * row..(done + n) * row];
-            attend_with(isa, kernel, &self.shape, &queries, &keys, &values, out);
+            attend_with(isa, kernel, &self.shape, &queries, [&keys, &values], out, None);
             done += n;
         }
         out
@@ -264,7 +264,7 @@ fn a_query_that_sees_nothing_gets_zeros() {
             slopes: None,
         };
         let mut out = [f32::NAN; 32];
-        attend_with(Isa::best(), Some(kernel), &shape, &queries, &keys, &keys, &mut out);
+        attend_with(Isa::best(), Some(kernel), &shape, &queries, [&keys, &keys], &mut out, None);
         assert_eq!(out[..16], [0.0; 16]);
         assert!(out[16..].iter().all(|x| x.is_finite()));
     }
@@ -292,7 +292,7 @@ fn queries_far_apart_are_not_read_together() {
         slopes: None,
     };
     let mut out = [0.0; 8];
-    attend_with(Isa::best(), Some(Kernel::Tile), &shape, &queries, &keys, &keys, &mut out);
+    attend_with(Isa::best(), Some(Kernel::Tile), &shape, &queries, [&keys, &keys], &mut out, None);
     assert!(out.iter().all(|x| x.is_finite()));
 }
 
@@ -309,7 +309,7 @@ fn slots_beyond_the_cache_are_refused() {
         scale: 1.0,
         slopes: None,
     };
-    attend(&shape, &queries, &[0.0; 12], &[0.0; 12], &mut [0.0; 4]);
+    attend(&shape, &queries, &[0.0; 12], &[0.0; 12], &mut [0.0; 4], None);
 }
 
 #[test]
