@@ -69,9 +69,9 @@ struct Watch {
 /// What the tokens fed at once give to the tokens that are watched, summed up layer by layer.
 #[derive(Debug)]
 pub struct Shares {
-    /// Slots of the tokens that are watched.
-    pub slots: Vec<usize>,
-    /// `[T, slots]`, over all heads and layers so far.
+    /// Runs of slots of the tokens that are watched, in order.
+    pub runs: Vec<Range<usize>>,
+    /// `[T, watched]`, over all heads and layers so far.
     pub sums: Vec<f32>,
     /// Rows that were added: heads, in all layers.
     pub n_added: usize,
@@ -266,9 +266,8 @@ impl KvCache {
     #[must_use]
     pub fn shares(&self, n_tokens: usize) -> Option<Shares> {
         let watch = self.watch.as_ref()?;
-        let slots: Vec<usize> = watch.of.clone().map(|index| self.layout.slot(index)).collect();
-        let sums = vec![0.0; n_tokens * slots.len()];
-        Some(Shares { slots, sums, n_added: 0 })
+        let runs = self.layout.runs(watch.of.clone());
+        Some(Shares { runs, sums: vec![0.0; n_tokens * watch.of.len()], n_added: 0 })
     }
 
     /// Keeps what all layers added.
@@ -276,7 +275,7 @@ impl KvCache {
         let (Some(watch), Some(shares)) = (&mut self.watch, shares) else { return };
         #[expect(clippy::cast_precision_loss, reason = "a number of heads")]
         let mean = |sum: &f32| sum / shares.n_added.max(1) as f32;
-        let rows = shares.sums.chunks_exact(shares.slots.len().max(1));
+        let rows = shares.sums.chunks_exact(watch.of.len().max(1));
         watch.rows.extend(rows.map(|row| row.iter().map(mean).collect()));
     }
 

@@ -107,11 +107,17 @@ pub fn attend(
 
 /// Adds what the queries give in one layer, `[T, H, n_slots]`.
 fn add(shares: &mut Shares, given: &[f32], n_heads: usize, n_slots: usize) {
-    let Shares { slots, sums, n_added } = shares;
-    let by_token = sums.chunks_exact_mut(slots.len().max(1));
+    let Shares { runs, sums, n_added } = shares;
+    let n_watched: usize = runs.iter().map(ExactSizeIterator::len).sum();
+    let by_token = sums.chunks_exact_mut(n_watched.max(1));
     for (sums, given) in by_token.zip(given.chunks_exact(n_heads * n_slots)) {
         for of_head in given.chunks_exact(n_slots) {
-            sums.iter_mut().zip(&*slots).for_each(|(sum, &slot)| *sum += of_head[slot]);
+            let mut rest = &mut *sums;
+            for run in &*runs {
+                let (here, later) = rest.split_at_mut(run.len());
+                here.iter_mut().zip(&of_head[run.clone()]).for_each(|(sum, share)| *sum += share);
+                rest = later;
+            }
         }
     }
     *n_added += n_heads;
@@ -183,8 +189,8 @@ mod tests {
                 let (ring, pinned) = (random(queries), random(queries));
                 let scoring = Scoring { scale: 0.35, slopes: slopes.as_deref() };
                 let watched = || {
-                    let (slots, n) = (vec![1, 2, 9, 4], 4 * n_tokens);
-                    Shares { slots, sums: vec![0.0; n], n_added: 0 }
+                    let runs = vec![1..3, 9..10, 4..5];
+                    Shares { runs, sums: vec![0.0; 4 * n_tokens], n_added: 0 }
                 };
                 let mut shares = [watched(), watched()];
                 let [by_cpu, by_tensors] = &mut shares;

@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::token::Tokenizer;
 
 /// Sentences that could follow any summary, and so tell what any statement looks at.
-pub const NEUTRAL: &str = "\nThe text is about several different things. Some people did something at a certain place. A number is given for the amount. It happened on a certain day of that year. They decided to make a change, and others agreed. The reason for this was not simple. It was better than before, but not for everybody. There is more about it in the next part.";
+pub const NEUTRAL: &str = "\nThe text is about several different things. Some people did something at a certain place on a certain day. A number is given for the amount. There is more about it in the next part.";
 
 /// Where a statement may come from: pieces of what a stream was fed.
 #[derive(Debug, Clone, Default)]
