@@ -108,7 +108,7 @@ fn measure(
         let foreign: Vec<Statement> = fixture.chunks[other].statements.clone();
         let (standing, n) = look(loaded, &text, &foreign)?;
         (n_tokens, n_texts) = (n_tokens + n, n_texts + 1);
-        let words = Weights::new(&text.sentences);
+        let words = Weights::new(&text.sentences, fixture);
         let of = |statement: &Statement, standing: &[f64]| -> Vec<f64> {
             let overlap = words.overlap(&statement.text);
             standing.iter().zip(overlap).map(|(&s, o)| strength(s, o)).collect()
@@ -199,30 +199,32 @@ fn look(
     Ok((standing, ids.len()))
 }
 
-/// Words of sentences by how rare they are.
+/// Words of sentences by how rare they are in the whole fixture, as the program weighs them by how
+/// rare they are in the document.
 struct Weights {
     sentences: Vec<Vec<String>>,
     n_with: HashMap<String, f64>,
+    n_all: f64,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of words")]
 impl Weights {
-    fn new(sentences: &[String]) -> Self {
-        let sentences: Vec<Vec<String>> = sentences.iter().map(|s| words(s)).collect();
-        let mut n_with = HashMap::new();
-        for sentence in &sentences {
-            for word in sentence.iter().collect::<HashSet<_>>() {
-                *n_with.entry(word.clone()).or_insert(0.0) += 1.0;
+    fn new(sentences: &[String], fixture: &Fixture) -> Self {
+        let (mut n_with, mut n_all) = (HashMap::new(), 0.0);
+        for sentence in fixture.chunks.iter().flat_map(|chunk| &chunk.sentences) {
+            n_all += 1.0;
+            for word in words(sentence).into_iter().collect::<HashSet<_>>() {
+                *n_with.entry(word).or_insert(0.0) += 1.0;
             }
         }
-        Self { sentences, n_with }
+        Self { sentences: sentences.iter().map(|s| words(s)).collect(), n_with, n_all }
     }
 
     /// The share of a statement's weight that each sentence has.
     fn overlap(&self, statement: &str) -> Vec<f64> {
-        let n = self.sentences.len() as f64;
-        let weight =
-            |word: &String| ((n + 2.0) / (self.n_with.get(word).unwrap_or(&0.0) + 1.0)).ln();
+        let weight = |word: &String| {
+            ((self.n_all + 2.0) / (self.n_with.get(word).unwrap_or(&0.0) + 1.0)).ln()
+        };
         let wanted: HashSet<String> = words(statement).into_iter().collect();
         let total: f64 = wanted.iter().map(weight).sum();
         let share = |sentence: &Vec<String>| {
@@ -232,17 +234,19 @@ impl Weights {
         self.sentences.iter().map(share).collect()
     }
 
-    /// How many of a statement's words each sentence has.
+    /// How many of a statement's words each sentence has; short words, which grammar needs, apart.
     fn shared(&self, statement: &str) -> Vec<f64> {
-        let wanted: HashSet<String> = words(statement).into_iter().collect();
+        let wanted: HashSet<String> =
+            words(statement).into_iter().filter(|word| word.len() > 3).collect();
         let count = |s: &Vec<String>| wanted.iter().filter(|word| s.contains(word)).count() as f64;
         self.sentences.iter().map(count).collect()
     }
 
     /// Robertson and Zaragoza 2009, with k1 = 1.2 and b = 0.75.
     fn bm25(&self, statement: &str) -> Vec<f64> {
-        let n = self.sentences.len() as f64;
-        let mean = self.sentences.iter().map(Vec::len).sum::<usize>() as f64 / n;
+        let n = self.n_all;
+        let mean =
+            self.sentences.iter().map(Vec::len).sum::<usize>() as f64 / self.sentences.len() as f64;
         let wanted: HashSet<String> = words(statement).into_iter().collect();
         let score = |sentence: &Vec<String>| {
             let norm = 1.2 * (0.25 + 0.75 * sentence.len() as f64 / mean);

@@ -36,8 +36,10 @@ pub struct Weights {
     pub last: f64,
     /// Of the score of the comparison with the sentence's chunk.
     pub chunk: f64,
-    /// Of opening with a word that points at the sentence before.
+    /// Of leaning on the sentence before, as one with a pronoun at its beginning does.
     pub pointing: f64,
+    /// Of being the first one chosen from its tenth of the document.
+    pub spread: f64,
 }
 
 /// One sentence of a document.
@@ -144,11 +146,30 @@ pub fn is_raised(c: char) -> bool {
     matches!(c, '\u{B9}' | '\u{B2}' | '\u{B3}' | '\u{2070}'..='\u{2079}')
 }
 
-/// Whether the first word needs the sentence before to be understood.
+/// Whether a sentence needs the one before to be understood: it opens with a word that points back
+/// or counts on, or has a pronoun before any name that it could stand for.
 fn points_back(text: &str) -> bool {
-    let first = text.unicode_words().next().unwrap_or_default().to_lowercase();
-    POINTING.split_ascii_whitespace().any(|word| word == first)
+    let is_one_of = |list: &str, word: &str| list.split_ascii_whitespace().any(|w| w == word);
+    let words: Vec<&str> = text.unicode_words().collect();
+    let lower = |word: &&str| word.to_lowercase();
+    let first = words.first().map(lower).unwrap_or_default();
+    let counts_on = is_one_of(COUNTING, &first)
+        && text.trim_start().get(first.len()..).is_some_and(|rest| rest.starts_with(','));
+    let n_looked_at = if words.len() < N_FEW { words.len() } else { N_OPENING };
+    let opening = words.iter().skip(1).take(n_looked_at);
+    let unnamed = opening.take_while(|word| word.starts_with(|c: char| !c.is_uppercase()));
+    let second = words.get(1).map(lower).unwrap_or_default();
+    if is_one_of("this these", &first) && is_one_of(ITSELF, &second) {
+        return false;
+    }
+    is_one_of(POINTING, &first)
+        || counts_on
+        || unnamed.map(lower).any(|word| is_one_of(PRONOUNS, &word))
 }
+
+/// A sentence of fewer words is looked at as a whole for pronouns, a longer one so far.
+const N_FEW: usize = 12;
+const N_OPENING: usize = 5;
 
 /// Whether these are words in a sentence, and not a table's row, a formula or a line of dots.
 fn is_prose(text: &str) -> bool {
@@ -171,7 +192,14 @@ pub struct Terms<'a> {
     n_read: usize,
     n_seen: f64,
     of_word: Vec<Term>,
+    /// In which tenth of the document each sentence stands.
+    tenths: Vec<usize>,
 }
+
+/// Words from which on a document counts as long.
+const N_LONG: f64 = 10_000.0;
+/// Parts of a document over which a summary should spread.
+const N_PARTS: usize = 10;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Term {
@@ -198,7 +226,15 @@ impl<'a> Terms<'a> {
         }
         let chosen = sentences.iter().filter(|s| s.may_stand);
         let n_all = chosen.map(|s| s.words.len()).sum::<usize>().max(1) as f64;
-        Self { words, sentences, n_all, n_read: 0, n_seen: 0.0, of_word }
+        let total = sentences.iter().map(|s| s.words.len()).sum::<usize>().max(1);
+        let mut n_before = 0;
+        let tenth = |sentence: &Sentence| {
+            let tenth = n_before * N_PARTS / total;
+            n_before += sentence.words.len();
+            tenth.min(N_PARTS - 1)
+        };
+        let tenths = sentences.iter().map(tenth).collect();
+        Self { words, sentences, n_all, n_read: 0, n_seen: 0.0, of_word, tenths }
     }
 
     /// Counts the words of the next sentences.
@@ -303,32 +339,37 @@ impl<'a> Terms<'a> {
                 (facts.iter().zip(&weights.word).map(|(f, w)| f * w).sum(), 0)
             });
         }
-        let worth = |sentence: usize, said: &mut HashMap<u32, (f64, u32)>| {
-            let words = &self.sentences[sentence].words;
-            let mut sum = 0.0;
-            for word in words {
-                let Some((odds, n)) = said.get_mut(word) else { continue };
-                *n += 1;
-                sum += 1.0 / (1.0 + (-(*odds + weights.word[2] * f64::from(*n).ln())).exp());
-            }
-            for word in words {
-                said.entry(*word).and_modify(|(_, n)| *n -= 1);
-            }
-            let pointing =
-                if self.sentences[sentence].points_back { weights.pointing } else { 0.0 };
-            let salience = salience.get(sentence).copied().unwrap_or(0.0);
-            sum / (words.len() as f64).max(N_SHORT) + salience + pointing
-        };
+        // What is short is read from its beginning.
+        let spread = weights.spread * (self.n_all / N_LONG).min(1.0);
+        let mut is_covered = [false; N_PARTS];
+        let worth =
+            |sentence: usize, said: &mut HashMap<u32, (f64, u32)>, is_covered: &[bool; N_PARTS]| {
+                let words = &self.sentences[sentence].words;
+                let mut sum = 0.0;
+                for word in words {
+                    let Some((odds, n)) = said.get_mut(word) else { continue };
+                    *n += 1;
+                    sum += 1.0 / (1.0 + (-(*odds + weights.word[2] * f64::from(*n).ln())).exp());
+                }
+                for word in words {
+                    said.entry(*word).and_modify(|(_, n)| *n -= 1);
+                }
+                let pointing =
+                    if self.sentences[sentence].points_back { weights.pointing } else { 0.0 };
+                let salience = salience.get(sentence).copied().unwrap_or(0.0);
+                let spread = if is_covered[self.tenths[sentence]] { 0.0 } else { spread };
+                sum / (words.len() as f64).max(N_SHORT) + salience + pointing + spread
+            };
         let mut heap: BinaryHeap<Found> = among
             .iter()
-            .map(|&sentence| Found { worth: worth(sentence, &mut said), sentence })
+            .map(|&sentence| Found { worth: worth(sentence, &mut said, &is_covered), sentence })
             .collect();
         let (mut chosen, mut n_chosen) = (Vec::new(), 0);
         while n_chosen < n_words
             && let Some(best) = heap.pop()
         {
             // Worths only fall, so one that still leads after it was looked at again is the best.
-            let again = Found { worth: worth(best.sentence, &mut said), ..best };
+            let again = Found { worth: worth(best.sentence, &mut said, &is_covered), ..best };
             if heap.peek().is_some_and(|next| *next > again) {
                 heap.push(again);
                 continue;
@@ -337,6 +378,7 @@ impl<'a> Terms<'a> {
             for word in &sentence.words {
                 said.entry(*word).and_modify(|(_, n)| *n += 1);
             }
+            is_covered[self.tenths[best.sentence]] = true;
             n_chosen += sentence.n_words;
             chosen.push(best.sentence);
         }
@@ -369,6 +411,16 @@ impl PartialOrd for Found {
 const POINTING: &str = "it this that these those they he she his her their its but and however thus so also such then \
     therefore hence here there instead similarly moreover furthermore nevertheless yet or";
 
+/// Words that stand for somebody or something named before.
+const PRONOUNS: &str = "it its they them their he him his she her this these those such";
+
+/// What a document calls itself.
+const ITSELF: &str = "article book chapter document guide kep memo memorandum paper pep proposal report review rfc section study \
+    survey thesis volume work";
+
+/// Words that go on counting, where a comma follows.
+const COUNTING: &str = "second third fourth fifth finally lastly next";
+
 /// Words that English needs for its grammar.
 const STOP_WORDS: &str = "a about above after again against all also am an and any are as at be because been before \
     being below between both but by can could did do does doing down during each few for from \
@@ -387,7 +439,7 @@ mod tests {
     fn weights() -> Weights {
         let mut word = [0.0; N_FACTS];
         (word[1], word[2], word[3]) = (1.0, -2.0, -1.0);
-        Weights { word, last: 0.0, chunk: 0.0, pointing: 0.0 }
+        Weights { word, last: 0.0, chunk: 0.0, pointing: 0.0, spread: 0.0 }
     }
 
     fn choose(texts: &[&str], n_words: usize, salience: &[f64]) -> Vec<usize> {
@@ -434,6 +486,47 @@ mod tests {
         ] {
             assert_eq!(words.sentence(text, is_heading).may_stand, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn sentences_that_lean_on_others_are_known() {
+        for (text, expected) in [
+            ("One of them was looking at the river.", true),
+            ("Three of the seven were on it.", true),
+            ("By the standards of its time it was well conceived.", true),
+            ("Second, Manafort briefed Kilimnik on the campaign.", true),
+            ("It was read once a day.", true),
+            ("The Kell is the other half of the story.", false),
+            ("This report tells how it came to that.", false),
+            ("This gauge was read by two clerks of the valley.", true),
+            ("Second graders read the gauge once a day.", false),
+            ("In 1974 Anna Kell said that she had read the gauge.", false),
+            (
+                "The Authority bought a gauge in 1974 and had it read once a day by two clerks.",
+                false,
+            ),
+        ] {
+            assert_eq!(points_back(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_summary_spreads_where_it_costs_little() {
+        let texts =
+            ["The river flooded the town in March.", "The river rose over the town at night."];
+        let texts: Vec<&str> =
+            texts.into_iter().chain(vec!["The gauge was read by nobody here."; 18]).collect();
+        let chosen = |spread: f64| {
+            let mut words = Words::default();
+            let sentences: Vec<_> = texts.iter().map(|text| words.sentence(text, false)).collect();
+            let mut terms = Terms::new(&words, &sentences);
+            terms.read(&vec![[]; sentences.len()]);
+            let weights = Weights { spread: spread * N_LONG / 140.0, ..weights() };
+            let salience: Vec<f64> = (0..20).map(|i| if i < 2 { 0.5 } else { 0.0 }).collect();
+            terms.choose(0..sentences.len(), 14, &weights, &salience)
+        };
+        assert_eq!(chosen(0.0), [0, 1]);
+        assert!(chosen(2.0)[1] > 1);
     }
 
     proptest! {

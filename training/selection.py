@@ -49,7 +49,8 @@ def main():
     parser.add_argument("--held-out", help="writes the documents to this folder, and no more")
     parser.add_argument("--last", type=float, default=0.04)
     parser.add_argument("--chunk", type=float, default=0.04)
-    parser.add_argument("--pointing", type=float, default=-0.03)
+    parser.add_argument("--pointing", type=float, default=-0.06)
+    parser.add_argument("--spread", type=float, default=0.025)
     args = parser.parse_args()
     if args.held_out:
         write_held_out(args.data, Path(args.held_out), args.most)
@@ -83,6 +84,7 @@ def main():
         "last": args.last,
         "chunk": args.chunk,
         "pointing": args.pointing,
+        "spread": args.spread,
     }
     path = Path(args.model) / "selection.json"
     path.write_text(json.dumps(learnt, indent=2) + "\n")

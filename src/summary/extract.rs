@@ -42,7 +42,14 @@ const SECTION_WORDS: Range<usize> = 25..60;
 fn is_note(text: &str) -> bool {
     let text = text.trim_start();
     let in_brackets = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    text.starts_with(select::is_raised)
+    // A raised digit may have come down: "6The recording".
+    let behind = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let mut letters = behind.chars();
+    let glued = behind.len() < text.len()
+        && letters.next().is_some_and(char::is_uppercase)
+        && letters.next().is_some_and(char::is_lowercase);
+    glued
+        || text.starts_with(select::is_raised)
         || in_brackets
             .is_some_and(|(mark, _)| mark.len() < 4 && mark.bytes().all(|b| b.is_ascii_digit()))
 }
