@@ -4,8 +4,10 @@
 //! look, and none is no proof. Number words, months and negations are those of English.
 
 mod number;
+mod orders;
 mod words;
 
+pub use orders::is_order;
 use std::collections::HashSet;
 use std::ops::Range;
 

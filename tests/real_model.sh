@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 model=$1 shared=$2
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-cargo build --release --bin longsum --example perplexity
+cargo build --release --bin longsum --example perplexity --example evidence
 bin=target/release/longsum
 
 echo "== sinks keep the model alive: perplexity of the last 1,000 of 5,120 tokens"
@@ -17,6 +17,17 @@ import re, sys
 dense, sinks, none = (float(re.search(r"last 1000: ([\d.]+)", line)[1]) for line in open(sys.argv[1]))
 assert sinks < 2.2 * dense, (sinks, dense)
 assert none > 1.4 * sinks, (none, sinks)
+PY
+
+echo "== attention finds the sentence that a paraphrase comes from; checks catch planted errors"
+target/release/examples/evidence "$model" tests/fixtures/evidence.json 1 | tee "$tmp/evidence"
+python3 - "$tmp/evidence" <<'PY'
+import re, sys
+text = open(sys.argv[1]).read()
+first, three = map(float, re.search(r"\| attention \| ([\d.]+) % \| ([\d.]+) %", text).groups())
+assert first >= 85 and three >= 95, (first, three)
+flagged, of = map(int, re.search(r"(\d+) of (\d+) true statements flagged", text).groups())
+assert flagged < 0.05 * of, (flagged, of)
 PY
 
 echo "== a whole report: every page accounted for, one note a chunk, a cache that never grows"
@@ -45,4 +56,9 @@ growth = memory[-1] / memory[0] - 1
 print(f"{r['usage']['tokens_document']} tokens, {r['usage']['peak_cache_slots']} slots, "
       f"{memory[0] >> 20} MiB after 10%, {memory[-1] >> 20} MiB after 100% ({growth:+.1%})")
 assert abs(growth) < 0.05, memory
+seen = p["sinks"] + p["window"]
+print(f"longest call {r['usage']['longest_call']} of {seen} tokens seen at once; "
+      f"coverage {r['checks']['coverage_by_decile']}, weak {r['checks']['weak']}")
+assert r["usage"]["longest_call"] <= seen, r["usage"]
+assert r["checks"]["coverage"] >= 0.8, r["checks"]
 PY

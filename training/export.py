@@ -1,5 +1,5 @@
-"""Step 6: writes the model as longsum carries it: files as Hugging Face names them, bf16 weights,
-the heads, and what was learnt of choosing sentences."""
+"""Step 5: writes the model as longsum carries it: files as Hugging Face names them, bf16 weights,
+and the heads."""
 
 import argparse
 import json
@@ -48,9 +48,6 @@ def main():
     }
     (to / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     shutil.copy(out / "tokenizer.json", to / "tokenizer.json")
-    selection = out / "selection.json"
-    if selection.exists():
-        shutil.copy(selection, to / "selection.json")
     print({path.name: path.stat().st_size for path in sorted(to.iterdir())})
 
 

@@ -23,6 +23,7 @@ use std::time::Instant;
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::cache::Layout;
+use crate::check;
 use crate::chunk;
 use crate::document::{Document, PageStatus};
 use crate::event::Event;
@@ -34,6 +35,7 @@ use crate::report::{
     Timings, Tool, Usage, Warning,
 };
 use crate::select::Weights;
+use crate::sentence;
 use crate::stream::{Decoding, Finish, Limits, Stream};
 use crate::token::{TokenError, Tokenizer};
 
@@ -453,6 +455,7 @@ fn blank(
         page: w.page,
         message: w.message.clone(),
     });
+    let warnings = warnings.chain(orders(document));
     Report {
         schema: SCHEMA,
         tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
@@ -497,6 +500,27 @@ fn blank(
         timings: Timings::default(),
         warnings: warnings.collect(),
     }
+}
+
+/// Sentences that talk to a language model, the first of each page.
+fn orders(document: &Document) -> impl Iterator<Item = Warning> {
+    let mut last = 0;
+    let sentences = sentence::split(&document.text).into_iter();
+    sentences.filter(|range| check::is_order(&document.text[range.clone()])).filter_map(
+        move |range| {
+            let page = document.pages_of(range.clone()).0;
+            let is_first = page != last;
+            last = page;
+            is_first.then(|| Warning {
+                code: "reads_as_instructions".to_owned(),
+                page: Some(page),
+                message: format!(
+                    "the document talks to a language model, which was told not to listen: {}",
+                    short(&document.text[range])
+                ),
+            })
+        },
+    )
 }
 
 /// Words that a document must have: fewer are their own summary.
