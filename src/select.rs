@@ -172,7 +172,8 @@ const N_FEW: usize = 12;
 const N_OPENING: usize = 5;
 
 /// Whether these are words in a sentence, and not a table's row, a formula or a line of dots.
-fn is_prose(text: &str) -> bool {
+#[must_use]
+pub fn is_prose(text: &str) -> bool {
     let n_letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let n_signs = text.chars().filter(|c| !c.is_whitespace()).count();
     let leads = text.contains("... ") && text.ends_with(|c: char| c.is_ascii_digit())

@@ -10,18 +10,21 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Line;
-use super::evidence::strength;
+use super::evidence::{score, strength as strength_of};
 use crate::check;
 use crate::chunk::Chunk;
 use crate::document::Document;
 use crate::report::{Citation, Quote, Statement, Support};
+use crate::select;
 
 /// A sentence must have this share of a statement's weight to be quoted for it...
 const LEAST_OVERLAP: f64 = 0.4;
-/// ... or so sure a place in what it looked at.
-const LEAST_STRENGTH: f64 = 0.5;
+/// ... or, by what it looked at too, so high a score.
+const LEAST_SCORE: f64 = 0.5;
 /// A second sentence must bring this share of the weight that the first lacks.
 const LEAST_GAIN: f64 = 0.2;
+/// A sentence of fewer words bears nothing out.
+const N_LEAST_WORDS: usize = 4;
 /// Characters quoted before and after the sentence.
 const N_AROUND: usize = 32;
 
@@ -89,6 +92,12 @@ impl<'a> Index<'a> {
         (0..self.chunks[chunk].sentences.len()).map(|sentence| Place { chunk, sentence }).collect()
     }
 
+    /// Whether a sentence is words: a row of numbers or a reference bears nothing out.
+    fn is_prose(&self, place: Place) -> bool {
+        let text = &self.document.text[self.range(place)];
+        words(text).take(N_LEAST_WORDS).count() == N_LEAST_WORDS && select::is_prose(text)
+    }
+
     /// A sentence on one line.
     pub fn text(&self, place: Place) -> String {
         let text = &self.document.text[self.range(place)];
@@ -119,29 +128,36 @@ impl<'a> Index<'a> {
         if total <= 0.0 {
             return Vec::new();
         }
-        let texts: Vec<HashSet<u32>> = candidates.iter().map(|&place| self.words(place)).collect();
+        let words_of = |&place: &Place| {
+            if self.is_prose(place) { self.words(place) } else { HashSet::new() }
+        };
+        let texts: Vec<HashSet<u32>> = candidates.iter().map(words_of).collect();
         let overlap = |left: &[u32], words: &HashSet<u32>| {
             let shared = left.iter().filter(|id| words.contains(id));
             shared.map(|&id| self.weights[id as usize]).sum::<f64>() / total
         };
         let mut found: Vec<(usize, f64)> = Vec::new();
         for least in [LEAST_OVERLAP, LEAST_GAIN] {
+            // What was looked at decides on the first sentence; a second one is for words it lacks.
+            let is_first = found.is_empty();
+            let is_fresh = |i: usize| !texts[i].is_empty() && found.iter().all(|f| f.0 != i);
+            let fresh = texts.iter().enumerate().filter(|(i, _)| is_fresh(*i));
             let one = |(i, words): (usize, &HashSet<u32>)| {
                 let overlap = overlap(&left, words);
-                let sure = standing.get(i).map_or(0.0, |&standing| strength(standing, overlap));
-                (i, overlap, sure)
+                let strength = standing.get(i).filter(|_| is_first);
+                (i, overlap, strength.map(|&standing| strength_of(standing, overlap)))
             };
-            let fresh = texts.iter().enumerate().filter(|(i, _)| found.iter().all(|f| f.0 != *i));
             // The first of equals.
             let best = fresh.map(one).reduce(|best, next| {
-                let rank = |x: &(usize, f64, f64)| if standing.is_empty() { x.1 } else { x.2 };
+                let rank = |x: &(usize, f64, Option<f64>)| x.2.unwrap_or(x.1);
                 if rank(&next) > rank(&best) { next } else { best }
             });
-            let Some((i, overlap, sure)) = best else { break };
-            if overlap < least && sure < LEAST_STRENGTH {
+            let Some((i, overlap, strength)) = best else { break };
+            let score = strength.map_or(overlap, |strength| score(strength, overlap));
+            if overlap < least && (!is_first || score < LEAST_SCORE) {
                 break;
             }
-            found.push((i, if standing.is_empty() { overlap } else { sure }));
+            found.push((i, score));
             left.retain(|id| !texts[i].contains(id));
         }
         found.into_iter().map(|(i, score)| (candidates[i], score)).collect()

@@ -137,7 +137,7 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
-/// How surely a statement rests on a sentence, 0 to 1.
+/// How strongly a statement rests on a sentence, in log-odds: above 0 it is likelier than not.
 ///
 /// - `standing`: as [`Sources::standing`] tells
 /// - `overlap`: share of the statement's words that the sentence has, each by its weight
@@ -149,9 +149,13 @@ pub fn strength(standing: f64, overlap: f64) -> f64 {
     const MIDDLE: f64 = 4.9;
     const STANDING: f64 = 2.8;
     const OVERLAP: f64 = 3.7;
-    let sure = 1.0 / (1.0 + (-(STANDING * standing + OVERLAP * overlap - MIDDLE)).exp());
-    // The same words are evidence enough.
-    sure.max(overlap)
+    STANDING * standing + OVERLAP * overlap - MIDDLE
+}
+
+/// How surely a statement rests on a sentence, 0 to 1. The same words are evidence enough.
+#[must_use]
+pub fn score(strength: f64, overlap: f64) -> f64 {
+    (1.0 / (1.0 + (-strength).exp())).max(overlap)
 }
 
 #[cfg(test)]
@@ -182,9 +186,10 @@ mod tests {
 
     #[test]
     fn words_and_attention_make_each_other_surer() {
-        assert!(strength(0.0, 0.0) < 0.5);
-        assert!(strength(1.0, 0.0) > strength(0.5, 0.0));
-        assert!(strength(0.5, 0.5) > strength(0.5, 0.0));
-        assert!(strength(0.0, 1.0) > 0.9 && strength(3.0, 0.0) > 0.9);
+        let sure = |standing, overlap| score(strength(standing, overlap), overlap);
+        assert!(sure(0.0, 0.0) < 0.5);
+        assert!(sure(1.0, 0.0) > sure(0.5, 0.0));
+        assert!(sure(0.5, 0.5) > sure(0.5, 0.0));
+        assert!(sure(0.0, 1.0) > 0.9 && sure(3.0, 0.0) > 0.9);
     }
 }

@@ -5,12 +5,12 @@
 //! before it is run, so no step can overflow at any length of document; and every merge at least
 //! halves what goes into it, so the tree ends.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
 use super::budget::{Budget, N_LEAST_FINAL};
 use super::cite::{Note, Place};
-use super::{Line, SummaryError, Writer};
+use super::{Line, SummaryError, Writer, statements};
 use crate::event::Event;
 use crate::prompt::{self, Ask, Piece, PromptError};
 use crate::report::{FinishReason, Summary};
@@ -24,7 +24,7 @@ struct Group {
 }
 
 /// Words that one part of the final summary is written in, about.
-const N_PART_WORDS: usize = 50;
+const N_PART_WORDS: usize = 20;
 /// Tokens around a line in a prompt: its bullet and its end.
 const N_BULLET: usize = 4;
 
@@ -56,6 +56,7 @@ pub fn finish(
     let n_most = (2 * ask.n_words).clamp(N_LEAST_FINAL, writer.budget.n_final);
     let mut summary =
         Summary { text: String::new(), statements: Vec::new(), finish_reason: FinishReason::Stop };
+    let mut said = HashSet::new();
     for part in parts {
         let chunks = span(&part);
         let notes: Vec<Note> = part.into_iter().flat_map(|g| g.notes).collect();
@@ -77,6 +78,8 @@ pub fn finish(
             writer.warn("unsupported_part", None, message);
             written = spread_within(writer, &founded(notes), n_most);
         }
+        // Small models open every part alike.
+        written.retain(|note| said.insert(statements::words(&note.text)));
         let n_written = written.len();
         let written = founded(written);
         if written.len() < n_written {
