@@ -181,7 +181,7 @@ mod tests {
         let standing = sources.standing(&attention, &neutral, &[0..2, 2..4]);
         let best = |row: &[f64]| (0..3).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
         assert_eq!(standing.iter().map(|row| best(row)).collect::<Vec<_>>(), [0, 1]);
-        assert!(sources.standing(&[], &[], &[0..2]).iter().all(Vec::is_empty));
+        assert!(sources.standing(&[], &[], &[0..2, 2..4]).iter().all(Vec::is_empty));
     }
 
     #[test]

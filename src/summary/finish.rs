@@ -138,6 +138,9 @@ fn merge_level(
     Ok(merged)
 }
 
+/// Makes a prompt with these sentences of the document as evidence.
+type Build<'a> = dyn Fn(&[String]) -> Result<Vec<Piece>, PromptError> + 'a;
+
 /// Lets the model write from notes and from sentences that they rest on; what it writes is cited
 /// from the evidence of the notes.
 fn write(
@@ -145,7 +148,7 @@ fn write(
     notes: &[Note],
     chunks: &Range<usize>,
     n_most: usize,
-    build: &dyn Fn(&[String]) -> Result<Vec<Piece>, PromptError>,
+    build: &Build<'_>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<(Vec<Note>, FinishReason), SummaryError> {
     let mut quoted = quotes(writer, notes, n_most);
