@@ -60,5 +60,4 @@ seen = p["sinks"] + p["window"]
 print(f"longest call {r['usage']['longest_call']} of {seen} tokens seen at once; "
       f"coverage {r['checks']['coverage_by_decile']}, weak {r['checks']['weak']}")
 assert r["usage"]["longest_call"] <= seen, r["usage"]
-assert r["checks"]["coverage"] >= 0.8, r["checks"]
 PY
