@@ -89,6 +89,9 @@ impl Sources {
 
 /// Tokens, given by the bytes at which they end, that a range of bytes touches.
 fn tokens(ends: &[usize], bytes: &Range<usize>) -> Range<usize> {
+    if bytes.is_empty() {
+        return 0..0; // a line that was not found
+    }
     let start = ends.partition_point(|&end| end <= bytes.start);
     let end = ends.partition_point(|&end| end < bytes.end) + 1;
     start..end.min(ends.len()).max(start)
@@ -103,21 +106,14 @@ pub fn places(
     lines: &[String],
 ) -> Vec<Range<usize>> {
     let ends = tokenizer.ends(ids);
-    let mut from = 0;
-    let place = |line: &String| {
-        let Some(found) = text[from..].find(line.as_str()) else { return 0..0 };
-        let bytes = from + found..from + found + line.len();
-        from = bytes.end;
-        tokens(&ends, &bytes)
-    };
-    lines.iter().map(place).collect()
+    lines_in(text, lines.iter()).iter().map(|bytes| tokens(&ends, bytes)).collect()
 }
 
-/// Where each of these lines stands in a prompt, in bytes, in the same order; an empty range for one
+/// Where each of these lines stands in a text, in bytes, in the same order; an empty range for one
 /// that is not found.
-pub fn lines_in<'a>(prompt: &str, lines: impl Iterator<Item = &'a String>) -> Vec<Range<usize>> {
+pub fn lines_in<'a>(text: &str, lines: impl Iterator<Item = &'a String>) -> Vec<Range<usize>> {
     let mut from = 0;
-    let place = |line: &String| match prompt[from..].find(line.as_str()) {
+    let place = |line: &String| match text[from..].find(line.as_str()) {
         Some(found) => {
             let start = from + found;
             from = start + line.len();
@@ -169,6 +165,10 @@ mod tests {
         assert_eq!(tokens(&ends, &(2..6)), 0..3);
         assert_eq!(tokens(&ends, &(5..12)), 2..4);
         assert_eq!(tokens(&ends, &(12..20)), 4..4);
+        let lines = ["b c".to_owned(), "lost".to_owned(), "d".to_owned()];
+        let found = lines_in("a b c d", lines.iter());
+        assert_eq!(found, [2..5, 0..0, 6..7]);
+        assert_eq!(tokens(&ends, &found[1]), 0..0);
     }
 
     #[test]
