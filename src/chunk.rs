@@ -1,7 +1,8 @@
 //! Chunks: runs of whole sentences within a token budget.
 //!
 //! Invariant: chunks joined are the document's text, and no chunk counts more tokens than the
-//! budget. The count is that of the joined text, because tokenizers are not additive.
+//! budget. The count is that of the joined text, because tokenizers are not additive. What is not
+//! read, the document's asides, lies in the chunks and counts nothing.
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -20,10 +21,10 @@ pub struct Chunk {
     pub range: Range<usize>,
     /// First and last page.
     pub pages: (u32, u32),
-    /// Tokens of the chunk's text, as the caller counts them.
+    /// Tokens of what is read of it, as the caller counts them.
     pub n_tokens: usize,
-    /// The chunk's sentences, in bytes of the document's text; contiguous, and they cover it. A
-    /// sentence too long for the budget comes in several pieces.
+    /// The chunk's sentences, in bytes of the document's text; joined, they are what is read of it:
+    /// [`Document::to_read`]. A sentence too long for the budget comes in several pieces.
     pub sentences: Vec<Range<usize>>,
 }
 
@@ -41,11 +42,14 @@ pub fn split(
     budget: NonZeroUsize,
     count: &dyn Fn(&str) -> usize,
 ) -> Vec<Chunk> {
-    let text = document.text.as_str();
-    let filler = Filler { text, budget: budget.get(), count };
+    let filler = Filler { document, budget: budget.get(), count };
     let mut pieces = Vec::new();
-    for range in sentence::split(text) {
-        filler.cut(range, &mut pieces);
+    for range in sentence::split(&document.text) {
+        if document.is_aside(range.start) {
+            pieces.push(Piece { range, n_tokens: 0, is_heading: false, is_aside: true });
+        } else {
+            filler.cut(range, &mut pieces);
+        }
     }
     for piece in &mut pieces {
         let at =
@@ -64,7 +68,9 @@ pub fn split(
             pages: document.pages_of(range.clone()),
             range,
             n_tokens,
-            sentences: taken.iter().map(|piece| piece.range.clone()).collect(),
+            sentences: (taken.iter().filter(|piece| !piece.is_aside))
+                .map(|piece| piece.range.clone())
+                .collect(),
         });
         rest = left;
     }
@@ -77,6 +83,7 @@ struct Piece {
     range: Range<usize>,
     n_tokens: usize,
     is_heading: bool,
+    is_aside: bool,
 }
 
 /// From the first byte of these pieces to the last.
@@ -89,14 +96,14 @@ fn span(pieces: &[Piece]) -> Range<usize> {
 }
 
 struct Filler<'a> {
-    text: &'a str,
+    document: &'a Document,
     budget: usize,
     count: &'a dyn Fn(&str) -> usize,
 }
 
 impl Filler<'_> {
     fn count(&self, range: Range<usize>) -> usize {
-        (self.count)(&self.text[range])
+        (self.count)(&self.document.to_read(range))
     }
 
     /// How many of the pieces the next chunk takes, and its tokens.
@@ -150,7 +157,7 @@ impl Filler<'_> {
         let mut n_given_up = 0;
         for at in (1..=n).rev() {
             let last = &pieces[at - 1];
-            if !last.is_heading && self.text[last.range.clone()].ends_with("\n\n") {
+            if !last.is_heading && self.document.text[last.range.clone()].ends_with("\n\n") {
                 better = at;
                 break;
             }
@@ -169,7 +176,7 @@ impl Filler<'_> {
     fn cut(&self, range: Range<usize>, pieces: &mut Vec<Piece>) {
         let n_tokens = self.count(range.clone());
         if n_tokens <= self.budget {
-            pieces.push(Piece { range, n_tokens, is_heading: false });
+            pieces.push(Piece { range, n_tokens, is_heading: false, is_aside: false });
             return;
         }
         // Only a window of the rest is looked at, so that the whole stays near linear.
@@ -177,8 +184,8 @@ impl Filler<'_> {
         let mut window = self.budget.saturating_mul(n_bytes_a_token).saturating_mul(2).max(64);
         let mut start = range.start;
         while start < range.end {
-            let end = self.text.floor_char_boundary(start.saturating_add(window).min(range.end));
-            let part = &self.text[start..end];
+            let end = self.document.text.floor_char_boundary(start.saturating_add(window).min(range.end));
+            let part = &self.document.text[start..end];
             let mut words: Vec<usize> = Vec::new();
             words.extend(part.split_word_bound_indices().map(|(at, word)| start + at + word.len()));
             if end < range.end && words.len() > 1 {
@@ -187,7 +194,7 @@ impl Filler<'_> {
             let mut best = self.longest(start, &words);
             if best.is_none() {
                 let word = start..words.first().copied().unwrap_or(end);
-                let chars = &self.text[word.clone()];
+                let chars = &self.document.text[word.clone()];
                 let ends: Vec<_> =
                     chars.char_indices().map(|(at, c)| start + at + c.len_utf8()).collect();
                 // A character over the budget goes alone: nothing can be smaller.
@@ -200,7 +207,7 @@ impl Filler<'_> {
                 continue;
             }
             let Some((end, n_tokens)) = best else { return };
-            pieces.push(Piece { range: start..end, n_tokens, is_heading: false });
+            pieces.push(Piece { range: start..end, n_tokens, is_heading: false, is_aside: false });
             start = end;
         }
     }

@@ -7,7 +7,7 @@ use longsum::report::{GateError, Gates};
 
 /// Summarize documents of any length on this machine.
 ///
-/// Reads PDF, HTML, Markdown and plain text through a language model whose memory never grows, and
+/// Reads PDF, HTML, EPUB, Word, OpenDocument, RTF, mail, Markdown and text through a language model whose memory never grows, and
 /// writes rolling and final summaries with the pages and words that each statement rests on.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true, after_help = EXAMPLES)]
@@ -32,10 +32,54 @@ Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 3 a gate was not m
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print the text of documents as a model would read it
+    Extract(Extract),
     /// Print the JSON Schema of the output
     Schema,
     /// Score summaries of documents that people have summarized too
     Eval(Eval),
+}
+
+/// Reads documents and prints what was found: as text, only what a model would read; as JSON, all of
+/// the normalized text with its pages, headings, what is not read and why, and warnings.
+///
+/// Example: longsum extract report.pdf --format text
+#[derive(Debug, ClapArgs)]
+pub struct Extract {
+    #[command(flatten)]
+    pub reading: Reading,
+
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = ExtractFormat::Json)]
+    pub format: ExtractFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExtractFormat {
+    /// The text, and what is known of its parts
+    Json,
+    /// The text that a model would read
+    Text,
+}
+
+/// Which documents are read, and where the result goes.
+#[derive(Debug, ClapArgs)]
+pub struct Reading {
+    /// Documents, folders or ZIP archives of documents, or - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub inputs: Vec<PathBuf>,
+
+    /// Where to write: a file, or a folder for several documents [default: standard output]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+
+    /// Read only these pages, or sections of formats without pages
+    #[arg(long, value_name = "A-B", value_parser = pages)]
+    pub pages: Option<(u32, u32)>,
+
+    /// Password of locked PDFs
+    #[arg(long, value_name = "TEXT", env = "LONGSUM_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
 }
 
 /// Summarizes each document to the length of its reference and prints ROUGE-1, ROUGE-2 and ROUGE-L
@@ -75,26 +119,17 @@ pub enum EvalFormat {
 
 #[derive(Debug, ClapArgs)]
 pub struct Job {
-    /// Documents, folders of documents, or - for standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub reading: Reading,
 
     /// `builtin`, which chooses sentences of the document; or a model that writes: a GGUF file, a
     /// folder of safetensors, or a Hugging Face id (org/name[@revision][:file.gguf])
     #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL", default_value = BUILTIN)]
     pub model: String,
 
-    /// Where to write: a file, or a folder for several documents [default: standard output]
-    #[arg(short, long, value_name = "PATH")]
-    pub output: Option<PathBuf>,
-
     /// What to write
     #[arg(short, long, value_enum, default_value_t = Format::Json)]
     pub format: Format,
-
-    /// Read only these pages
-    #[arg(long, value_name = "A-B", value_parser = pages)]
-    pub pages: Option<(u32, u32)>,
 
     /// Length of the final summary: short (100 words), medium (200), long (500), or a number of words
     #[arg(long, value_name = "LENGTH", default_value = "medium", value_parser = length)]

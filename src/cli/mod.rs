@@ -2,6 +2,7 @@
 
 mod args;
 mod eval;
+mod extract;
 mod exit;
 mod output;
 mod progress;
@@ -15,6 +16,7 @@ use anyhow::Result;
 use candle_core::Device;
 use clap::Parser;
 use longsum::batch::{self, Input};
+use longsum::document::{self, Document};
 use longsum::load::Loaded;
 use longsum::load::hub::{Download, HubId};
 use longsum::prompt::Prompts;
@@ -40,6 +42,7 @@ pub fn main() -> ExitCode {
         Some(Command::Schema) => {
             output::to_stdout(report::schema().as_bytes()).map(|()| Exit::Done)
         }
+        Some(Command::Extract(args)) => extract::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         None => run(&args.job),
     };
@@ -54,9 +57,9 @@ pub fn main() -> ExitCode {
 
 /// Summarizes every document asked for.
 fn run(job: &Job) -> Result<Exit> {
-    let inputs = batch::inputs(&job.inputs, job.output.as_deref())?;
+    let inputs = batch::inputs(&job.reading.inputs, job.reading.output.as_deref())?;
     let options = options(job)?;
-    let output = Output::new(job.output.as_deref(), &inputs, &job.inputs, job.format)?;
+    let output = Output::new(&job.reading, &inputs, job.format.extension())?;
     let progress = Progress::new(job.quiet);
     let (loaded, revision) = load(&job.model, &progress)?;
     let about = batch::about(&loaded, &job.model, revision);
@@ -101,7 +104,7 @@ fn one(
     progress: &Progress,
 ) -> Result<bool> {
     let started = Instant::now();
-    let document = input.read(job.pages)?;
+    let document = read(input, &job.reading)?;
     let extract_secs = started.elapsed().as_secs_f64();
     let mut bar = progress.document(&input.name());
     let mut report = summarize(reader, &document, options, &mut |event| bar.event(&event))?;
@@ -117,6 +120,12 @@ fn one(
     let unmet = job.fail_on.unmet(&report);
     unmet.iter().for_each(|gate| say(&format!("gate not met: {}: {gate}", input.name())));
     Ok(unmet.is_empty())
+}
+
+/// Reads a document, or the pages asked for.
+fn read(input: &Input, reading: &args::Reading) -> Result<Document> {
+    let how = document::Reading { password: reading.password.clone() };
+    Ok(input.read(&how, reading.pages)?)
 }
 
 fn render(report: &Report, format: Format) -> Result<String> {
@@ -144,7 +153,7 @@ fn options(job: &Job) -> Result<Options> {
         language: job.language.clone(),
         prompts,
         decoding,
-        pages: job.pages,
+        pages: job.reading.pages,
     })
 }
 

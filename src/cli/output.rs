@@ -9,7 +9,7 @@ use anyhow::Result;
 use longsum::batch::Input;
 use tempfile::{Builder, NamedTempFile};
 
-use super::args::Format;
+use super::args::Reading;
 use super::say;
 
 /// Why a report could not be written.
@@ -105,13 +105,13 @@ impl Output {
     ///
     /// `-o` names a folder if it is one, ends like one, or there is a folder among the arguments.
     pub fn new(
-        path: Option<&Path>,
+        reading: &Reading,
         inputs: &[Input],
-        arguments: &[PathBuf],
-        format: Format,
+        extension: &'static str,
     ) -> Result<Self> {
         let n = inputs.len();
-        let several = n > 1 || arguments.iter().any(|argument| argument.is_dir());
+        let path = reading.output.as_deref();
+        let several = n > 1 || reading.inputs.iter().any(|argument| argument.is_dir());
         let Some(path) = path else {
             return if n > 1 { Err(WriteError::Several { n }.into()) } else { Ok(Self::Stdout) };
         };
@@ -121,7 +121,7 @@ impl Output {
         if several || path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir() {
             fs::create_dir_all(path).map_err(|e| failed(path, e))?;
             temporary(path)?;
-            let output = Self::Folder(path.to_owned(), format.extension());
+            let output = Self::Folder(path.to_owned(), extension);
             let mut taken = HashSet::new();
             for path in inputs.iter().filter_map(|input| output.file_of(input)) {
                 if !taken.insert(path.clone()) {
@@ -131,7 +131,7 @@ impl Output {
             return Ok(output);
         }
         let place = path.canonicalize().ok();
-        if place.is_some() && arguments.iter().any(|a| a.canonicalize().ok() == place) {
+        if place.is_some() && reading.inputs.iter().any(|a| a.canonicalize().ok() == place) {
             return Err(WriteError::IsInput { path: path.to_owned() }.into());
         }
         if !is_special(path) {

@@ -145,9 +145,14 @@ impl DocumentBar {
         let coverage = &report.source.coverage;
         let count = |ranges: &[(u32, u32)]| ranges.iter().map(|(a, b)| b - a + 1).sum::<u32>();
         let mut line = format!(
-            "{}: {} pages, {} chunks, {} tokens in {:.1} s (reading {:.0} tokens/s, writing {:.0} tokens/s)",
+            "{}: {} {}, {} chunks, {} tokens in {:.1} s (reading {:.0} tokens/s, writing {:.0} tokens/s)",
             self.name,
             report.source.n_pages,
+            if report.source.n_pages == 1 {
+                report.source.pages_are.trim_end_matches('s')
+            } else {
+                report.source.pages_are
+            },
             report.chunks.len(),
             usage.tokens_document,
             timings.total_secs,

@@ -10,26 +10,60 @@ use std::ops::Range;
 
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
 
-use self::tree::{Kind, Node, Role};
-use super::{Document, DocumentError, Heading, Page, PageStatus, Source, Warning, clean, text};
+use self::tree::{Kind, Manner, Node, Role};
+use super::{Aside, AsideKind, Document, DocumentError, Heading, Page, PageStatus, Source, Warning, clean, text};
 
 pub(super) fn read(source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
     let (decoded, warning) = decode(&source.uri, bytes)?;
-    let mut nodes = tree::parse(&decoded, decoded.trim_start().starts_with("<?xml"));
+    let (text, headings, title) = render(&decoded, is_xml(&decoded));
+    let status = if text.is_empty() { PageStatus::Empty } else { PageStatus::Text };
+    let page = Page { number: 1, label: None, range: 0..text.len(), status };
+    let mut document = Document::new(source, text, vec![page]);
+    document.headings = headings;
+    document.source.title = title;
+    document.settle_title();
+    document.warnings.extend(warning);
+    Ok(document)
+}
+
+/// The text for reading, the headings in it and the title of a page of HTML, or of XHTML, where an
+/// element may end with its own start tag.
+pub(super) fn render(html: &str, is_xml: bool) -> (String, Vec<Heading>, Option<String>) {
+    let nodes = tree::parse(html, Manner { is_xml, is_book: false });
+    let (writer, title) = write(nodes);
+    (writer.text, writer.headings, title)
+}
+
+/// A part of a book as text: its headings, and what is kept and not read.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    pub(super) text: String,
+    pub(super) headings: Vec<Heading>,
+    /// Without the white space behind them.
+    pub(super) asides: Vec<Aside>,
+}
+
+/// The text of a part of a book, where nothing is beside the text but what is hidden.
+pub(super) fn render_book(html: &str, is_xml: bool) -> Rendered {
+    let (writer, _) = write(tree::parse(html, Manner { is_xml, is_book: true }));
+    Rendered { text: writer.text, headings: writer.headings, asides: writer.asides }
+}
+
+/// Writes what is for reading, and finds the title.
+fn write(mut nodes: Vec<Node>) -> (Writer, Option<String>) {
     drop_what_is_beside(&mut nodes);
     let mut writer = Writer::default();
     for part in parts(&nodes) {
         writer.walk(&nodes, part);
     }
-    let (text, headings) = writer.finish();
-    let status = if text.is_empty() { PageStatus::Empty } else { PageStatus::Text };
-    let page = Page { number: 1, range: 0..text.len(), status };
-    let mut document = Document::new(source, text, vec![page]);
-    document.headings = headings;
-    document.source.title = title(&nodes, &document);
-    document.settle_title();
-    document.warnings.extend(warning);
-    Ok(document)
+    writer.finish();
+    let title = title(&nodes, &writer.text, &writer.headings);
+    (writer, title)
+}
+
+/// Whether a page begins as XHTML does.
+pub(super) fn is_xml(html: &str) -> bool {
+    html.trim_start().starts_with("<?xml")
 }
 
 /// Whether bytes begin as HTML does, after white space, comments and an XML declaration.
@@ -57,13 +91,11 @@ pub(super) fn begins_as_html(bytes: &[u8]) -> bool {
 }
 
 /// The text by its mark, else by what it says of its encoding, else as plain text is read.
-fn decode(uri: &str, bytes: &[u8]) -> Result<(String, Option<Warning>), DocumentError> {
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]).to_ascii_lowercase();
-    let stated = declared(&head).filter(|encoding| {
-        // Words that can be read as ASCII are not in UTF-16.
-        ![UTF_8, UTF_16LE, UTF_16BE, REPLACEMENT].contains(encoding)
-    });
-    match stated {
+pub(super) fn decode(
+    uri: &str,
+    bytes: &[u8],
+) -> Result<(String, Option<Warning>), DocumentError> {
+    match stated_encoding(bytes) {
         Some(encoding) if Encoding::for_bom(bytes).is_none() => {
             let (decoded, had_errors) = encoding.decode_without_bom_handling(bytes);
             let warning = had_errors.then(|| text::lossy(encoding, text::n_unknown(&decoded)));
@@ -71,6 +103,14 @@ fn decode(uri: &str, bytes: &[u8]) -> Result<(String, Option<Warning>), Document
         }
         _ => text::decode(uri, bytes),
     }
+}
+
+/// The encoding that a page says it is in, where that is not UTF-8.
+pub(super) fn stated_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]).to_ascii_lowercase();
+    // Words that can be read as ASCII are not in UTF-16.
+    let is_none = |encoding: &_| [UTF_8, UTF_16LE, UTF_16BE, REPLACEMENT].contains(encoding);
+    declared(&head).filter(|encoding| !is_none(encoding))
 }
 
 /// The encoding that a `meta` element or the XML declaration states.
@@ -182,10 +222,10 @@ fn line(nodes: &[Node]) -> String {
 
 /// The title that the page states, without the name of its site where the first heading says what
 /// the rest is.
-fn title(nodes: &[Node], document: &Document) -> Option<String> {
+fn title(nodes: &[Node], text: &str, headings: &[Heading]) -> Option<String> {
     let title = line(&nodes[ranges(nodes, Kind::Title).first()?.clone()]);
-    let heading = document.headings.iter().find(|heading| heading.level == 1);
-    let heading = heading.map(|heading| &document.text[heading.range.clone()]);
+    let heading = headings.iter().find(|heading| heading.level == 1);
+    let heading = heading.map(|heading| &text[heading.range.clone()]);
     let is_site = |rest: &str| {
         let rest = rest.trim_start();
         rest.starts_with(['|', '-', '\u{2013}', '\u{2014}', '\u{B7}', '\u{BB}', ':'])
@@ -206,6 +246,11 @@ const MAX_INDENT: usize = 8;
 struct Writer {
     text: String,
     headings: Vec<Heading>,
+    asides: Vec<Aside>,
+    /// Asides inside each other that are open; of the outermost, what it is and where its words
+    /// begin.
+    n_asides: usize,
+    aside: Option<(AsideKind, Option<usize>)>,
     /// Line breaks before the next word.
     n_breaks: usize,
     /// White space before the next word.
@@ -235,7 +280,7 @@ impl Writer {
         let mut at = range.start;
         while at < range.end {
             while let Some(node) = open.pop_if(|node| node.end <= at) {
-                self.end(node.kind);
+                self.end_node(node);
             }
             let node = &nodes[at];
             at += 1;
@@ -243,21 +288,59 @@ impl Writer {
                 Kind::Words => self.words(&node.text),
                 Kind::Dropped | Kind::Title => at = node.end,
                 Kind::Link if is_sign(&nodes[at..node.end]) => at = node.end,
+                Kind::NoteMark => {
+                    self.note_mark(&line(&nodes[at..node.end]));
+                    at = node.end;
+                }
                 Kind::Raised if self.raised(&nodes[at..node.end]) => at = node.end,
                 kind => {
                     self.start(kind);
+                    if let Some(kind) = aside(node) {
+                        self.start_aside(kind);
+                    }
                     open.push(node);
                 }
             }
         }
         while let Some(node) = open.pop() {
-            self.end(node.kind);
+            self.end_node(node);
+        }
+    }
+
+    fn end_node(&mut self, node: &Node) {
+        self.end(node.kind);
+        if aside(node).is_some() {
+            self.end_aside();
+        }
+    }
+
+    fn start_aside(&mut self, kind: AsideKind) {
+        self.n_asides += 1;
+        if self.n_asides == 1 && !self.is_one_line() {
+            self.n_breaks = 2;
+            self.aside = Some((kind, None));
+        }
+    }
+
+    fn end_aside(&mut self) {
+        self.n_asides -= 1;
+        if self.n_asides == 0
+            && let Some((kind, Some(start))) = self.aside.take()
+        {
+            let range = start..self.text.trim_end().len();
+            self.asides.push(Aside { range, kind });
+            self.part(2);
         }
     }
 
     fn start(&mut self, kind: Kind) {
         match kind {
-            Kind::Words | Kind::Title | Kind::Dropped | Kind::Inline | Kind::Raised => {}
+            Kind::Words
+            | Kind::Title
+            | Kind::Dropped
+            | Kind::Inline
+            | Kind::NoteMark
+            | Kind::Raised => {}
             Kind::Link => {
                 self.n_links += 1;
                 self.link_at = self.text.len();
@@ -307,7 +390,9 @@ impl Writer {
             Kind::Heading(_) => {
                 self.n_headings -= 1;
                 if self.n_headings == 0 {
-                    if let Some((level, Some(start))) = self.heading.take() {
+                    if let Some((level, Some(start))) = self.heading.take()
+                        && self.aside.is_none()
+                    {
                         let range = start..self.text.len();
                         self.headings.push(Heading { range, level });
                     }
@@ -379,7 +464,10 @@ impl Writer {
         }
         let is_after_heading =
             self.headings.last().is_some_and(|heading| heading.range.end == self.text.len());
-        if self.mark.take().is_some() || self.is_new_list || is_after_heading {
+        let is_after_aside =
+            self.asides.last().is_some_and(|aside| aside.range.end == self.text.trim_end().len());
+        let is_apart = is_after_heading || is_after_aside;
+        if self.mark.take().is_some() || self.is_new_list || is_apart {
             self.part(1);
         } else {
             self.n_breaks = 1; // items have no blank lines between them
@@ -419,6 +507,16 @@ impl Writer {
             return false;
         }
         true
+    }
+
+    /// Writes what leads to a note: `[1]`, whatever the signs around the number are.
+    fn note_mark(&mut self, mark: &str) {
+        let number = mark.trim_matches(['[', ']', '(', ')']);
+        if number.is_empty() || number.contains(' ') {
+            self.words(mark);
+        } else {
+            self.words(&format!("[{number}]"));
+        }
     }
 
     /// Adds words, runs of white space as one space; in preformatted text as they are.
@@ -472,6 +570,9 @@ impl Writer {
         } else if is_apart && !self.text.ends_with(char::is_whitespace) {
             self.text.push(' ');
         }
+        if let Some((_, start @ None)) = &mut self.aside {
+            *start = Some(self.text.len());
+        }
         if let Some(mark) = self.mark.take() {
             self.text.push_str(&mark);
         }
@@ -481,9 +582,17 @@ impl Writer {
         &mut self.text
     }
 
-    fn finish(mut self) -> (String, Vec<Heading>) {
+    fn finish(&mut self) {
         self.text.truncate(self.text.trim_end().len());
-        (self.text, self.headings)
+    }
+}
+
+/// What an element is that is kept and not read. Words inside a line are part of the line.
+fn aside(node: &Node) -> Option<AsideKind> {
+    let is_apart = tree::is_block(node.kind) && !matches!(node.kind, Kind::Row | Kind::Cell);
+    match node.role {
+        Role::Aside(kind) if is_apart => Some(kind),
+        _ => None,
     }
 }
 
@@ -495,7 +604,7 @@ fn is_sign(link: &[Node]) -> bool {
 }
 
 /// The raised form of a digit or sign.
-fn raise(c: char) -> Option<char> {
+pub(super) fn raise(c: char) -> Option<char> {
     let raised = match c {
         '0' => '\u{2070}',
         '1' => '\u{B9}',
@@ -513,7 +622,7 @@ fn raise(c: char) -> Option<char> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Document, Format, read_bytes};
+    use super::super::{AsideKind, Document, Format, read_bytes};
 
     fn read(html: &str) -> Document {
         read_bytes("-", html.as_bytes().to_vec(), Some("html")).unwrap()
@@ -560,6 +669,38 @@ mod tests {
         check("<a href=x>10<sup>2</sup> days</a>", "10² days");
         check("<p>Note. <a href='#2'>↩</a> <a href='#3'>↩<sup>2</sup></a>", "Note.");
         check("<h2><a href='#a'>§</a>Quay</h2>", "Quay");
+        check("a<a role=doc-noteref href=x>1</a> b<a role='doc-noteref' href=x>(*)</a>", "a[1] b[*]");
+        check("a <a role=doc-noteref href=x>see there</a> b", "a see there b");
+        check("It ends<span role=doc-pagebreak>12</span> here.", "It ends here.");
+    }
+
+    #[test]
+    fn a_part_of_a_book_has_asides() {
+        let rendered = super::render_book(
+            "<html><body><header><h1>One</h1></header><p>A quay<a epub:type='noteref' href='#n'>1</a>.
+            <nav>menu</nav><aside>Beside.</aside>
+            <aside epub:type='footnote' hidden='hidden'><p>1. Old.</p><p>Very.</p></aside><p hidden=''>gone</p>
+            <ul><li>x</li><li epub:type='footnote'>y</li><li>z</li></ul>
+            <section role='doc-endnotes'><h2>Notes</h2><ol><li>n</li></ol></section></body></html>",
+            true,
+        );
+        assert_eq!(
+            rendered.text,
+            "One\n\nA quay[1].\n\nmenu\n\nBeside.\n\n1. Old.\n\nVery.\n\n- x\n\n- y\n\n- z\n\nNotes\n\n1. n"
+        );
+        let asides = rendered.asides.iter();
+        let asides: Vec<_> =
+            asides.map(|aside| (aside.kind, &rendered.text[aside.range.clone()])).collect();
+        assert_eq!(asides, [
+            (AsideKind::Contents, "menu"),
+            (AsideKind::Footnote, "1. Old.\n\nVery."),
+            (AsideKind::Footnote, "- y"),
+            (AsideKind::Footnote, "Notes\n\n1. n"),
+        ]);
+        assert_eq!(rendered.headings, [super::Heading { range: 0..3, level: 1 }]);
+        let rendered = super::render_book("<body epub:type='index'><h1>Index</h1><p>a", true);
+        assert_eq!(rendered.asides.len(), 1);
+        assert_eq!(rendered.asides[0].range, 0..rendered.text.len());
     }
 
     #[test]

@@ -3,17 +3,24 @@
 //! Invariant: `Document::text` is the one truth for offsets. The page ranges are contiguous and
 //! cover it from the first byte to the last; a page without text has an empty range.
 
+mod archive;
+mod build;
 mod clean;
-mod furniture;
-mod glyph;
+mod docx;
+mod epub;
 mod html;
-mod ligature;
+mod kind;
+mod mail;
 mod markdown;
+mod odt;
+mod package;
 mod pdf;
-mod reflow;
+mod rtf;
+mod sections;
 mod select;
 mod text;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -21,6 +28,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
+
+pub use self::kind::{EXTENSIONS, is_named_as_document};
 
 /// A document: where it came from, its text, and what is known of its pages.
 ///
@@ -41,6 +50,9 @@ pub struct Document {
     pub pages: Vec<Page>,
     /// Headings in order of appearance.
     pub headings: Vec<Heading>,
+    /// What is kept in the text and not read: headers, footnotes, tables of contents, references. In
+    /// order, and apart from each other and from the text by blank lines.
+    pub asides: Vec<Aside>,
     /// What could not be read, and what was changed while reading.
     pub warnings: Vec<Warning>,
     /// Pages of the file, where only some of them are kept.
@@ -75,10 +87,40 @@ pub enum Format {
     Markdown,
     /// HTML and XHTML, what surrounds the text on its page left out.
     Html,
+    /// An electronic book, one section for each part of its spine.
+    Epub,
+    /// Office Open XML text, as Microsoft Word writes it.
+    Docx,
+    /// OpenDocument text, as LibreOffice writes it.
+    Odt,
+    /// Rich Text Format.
+    Rtf,
+    /// A message (RFC 5322), or a mailbox of them, one section for each.
+    Email,
+}
+
+/// What the pages of a document are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Division {
+    /// Printed pages.
+    Pages,
+    /// Parts that a heading begins, files of a book, messages: the format has no pages.
+    Sections,
+}
+
+impl Division {
+    /// The name used in reports: `pages` or `sections`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pages => "pages",
+            Self::Sections => "sections",
+        }
+    }
 }
 
 impl Format {
-    /// The name used in reports: `pdf`, `text`, `markdown` or `html`.
+    /// The name used in reports, such as `pdf`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,6 +128,21 @@ impl Format {
             Self::Text => "text",
             Self::Markdown => "markdown",
             Self::Html => "html",
+            Self::Epub => "epub",
+            Self::Docx => "docx",
+            Self::Odt => "odt",
+            Self::Rtf => "rtf",
+            Self::Email => "email",
+        }
+    }
+
+    /// What the pages of such a document are.
+    #[must_use]
+    pub fn division(self) -> Division {
+        match self {
+            // Form feeds part the pages of a text.
+            Self::Pdf | Self::Text => Division::Pages,
+            _ => Division::Sections,
         }
     }
 }
@@ -96,11 +153,13 @@ impl fmt::Display for Format {
     }
 }
 
-/// One page and the text it gave.
+/// One page, or section of a format without pages, and the text it gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// Number of the page in the file, from 1.
     pub number: u32,
+    /// What is printed on it where that is not its number (`iv`, `A-3`), or the title of a section.
+    pub label: Option<String>,
     /// Bytes of [`Document::text`] that came from this page.
     pub range: Range<usize>,
     /// How reading it ended.
@@ -141,6 +200,41 @@ pub struct Heading {
     pub range: Range<usize>,
     /// 1 for the highest rank, 6 for the lowest.
     pub level: u8,
+}
+
+/// A part of the text that is kept and not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// Bytes of [`Document::text`] that hold it, with the white space behind it.
+    pub range: Range<usize>,
+    /// What it is.
+    pub kind: AsideKind,
+}
+
+/// Why a part of the text is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AsideKind {
+    /// A running header or footer, a page number, the numbers of lines.
+    RunningLine,
+    /// A footnote or endnote.
+    Footnote,
+    /// A table of contents, or a list of figures.
+    Contents,
+    /// An entry of a bibliography or an index.
+    Reference,
+}
+
+impl AsideKind {
+    /// The name used in reports: `running_line`, `footnote`, `contents` or `reference`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunningLine => "running_line",
+            Self::Footnote => "footnote",
+            Self::Contents => "contents",
+            Self::Reference => "reference",
+        }
+    }
 }
 
 /// Something the reader of a report should know about the text.
@@ -202,6 +296,28 @@ pub enum DocumentError {
         /// What stopped the reader.
         reason: String,
     },
+    /// The password is not that of the PDF.
+    #[error("the password does not open `{uri}`")]
+    WrongPassword {
+        /// The file.
+        uri: String,
+    },
+    /// Unpacked, the file is longer than anything that can be read.
+    #[error("`{uri}` unpacks to more than {n_most} bytes")]
+    TooLarge {
+        /// The file.
+        uri: String,
+        /// The most bytes that are unpacked.
+        n_most: u64,
+    },
+    /// An archive of several documents.
+    #[error("`{uri}` is an archive of {n_members} documents")]
+    Archive {
+        /// The file.
+        uri: String,
+        /// Files in it that may be documents.
+        n_members: usize,
+    },
     /// The file is of a known kind that is not read.
     #[error("`{uri}` is {kind}, which cannot be read")]
     Unsupported {
@@ -229,38 +345,33 @@ impl DocumentError {
         match self {
             Self::Io { .. } => None,
             Self::Empty { .. } => Some("check that the file was copied or downloaded completely"),
-            Self::Password { .. } => Some("save a copy without the password and read that"),
+            Self::Password { .. } => Some("give it with --password"),
+            Self::WrongPassword { .. } => Some("the password for opening it is needed"),
+            Self::TooLarge { .. } => Some("unpack it, and look at what it holds"),
+            Self::Archive { .. } => Some("unpack it, and read the folder"),
             Self::NotPdf { .. } => Some("if it is text, rename it to .txt or .md"),
             Self::Damaged { .. } => {
                 Some("download it again, or open it in a viewer and save a copy")
             }
-            Self::Unsupported { .. } => {
-                Some("convert it to PDF, HTML, Markdown or plain text first")
-            }
-            Self::Binary { .. } => Some("PDF, HTML, Markdown and plain text can be read"),
+            Self::Unsupported { .. } => Some("convert it to PDF or plain text first"),
+            Self::Binary { .. } => Some(READABLE),
         }
     }
 }
 
-/// Reads a file: as a PDF or HTML if it begins like one, else by its extension.
-///
-/// `.md` and `.markdown` are Markdown, `.html`, `.htm` and `.xhtml` HTML; everything else is plain
-/// text.
+/// What can be read, for people.
+const READABLE: &str = "PDF, HTML, EPUB, DOCX, ODT, RTF, mail, Markdown and plain text can be read";
+
+/// Reads a file by what it holds; Markdown by its extension. See [`Reading`].
 ///
 /// # Errors
 /// [`DocumentError`] if nothing at all can be read. What is missing from a document that could be
 /// read in part is told by its pages and warnings.
 pub fn read(path: &Path) -> Result<Document, DocumentError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| DocumentError::Io { path: path.to_owned(), source })?;
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    read_bytes(&path.to_string_lossy(), bytes, extension.as_deref())
+    Reading::default().file(path)
 }
 
-/// Reads a document that is in memory already, such as standard input.
-///
-/// - `uri`: what reports and errors call it
-/// - `hint_extension`: `md`, `txt`, … where known; PDF and HTML are known by their content
+/// Reads a document that is in memory already, such as standard input. See [`Reading::bytes`].
 ///
 /// # Errors
 /// As [`read`], without the reading.
@@ -269,33 +380,7 @@ pub fn read_bytes(
     bytes: Vec<u8>,
     hint_extension: Option<&str>,
 ) -> Result<Document, DocumentError> {
-    if bytes.is_empty() {
-        return Err(DocumentError::Empty { uri: uri.to_owned() });
-    }
-    let mut source = Source {
-        uri: uri.to_owned(),
-        sha256: sha256_hex(&bytes),
-        n_bytes: bytes.len() as u64,
-        format: Format::Text,
-        title: None,
-    };
-    if begins_as_pdf(&bytes) {
-        source.format = Format::Pdf;
-        return pdf::read(source, bytes);
-    }
-    if let Some(kind) = known_binary(&bytes) {
-        return Err(DocumentError::Unsupported { uri: uri.to_owned(), kind });
-    }
-    match hint_extension {
-        Some("pdf") => Err(DocumentError::NotPdf { uri: uri.to_owned() }),
-        Some("html" | "htm" | "xhtml") => read_html(source, &bytes),
-        _ if html::begins_as_html(&bytes) => read_html(source, &bytes),
-        Some("md" | "markdown" | "mdown" | "mkd") => {
-            source.format = Format::Markdown;
-            markdown::read(source, &bytes)
-        }
-        _ => text::read(source, &bytes),
-    }
+    Reading::default().bytes(uri, bytes, hint_extension)
 }
 
 /// Reads a text that came without a name, as data sets have it: as HTML if it begins like that, as
@@ -305,34 +390,116 @@ pub fn read_bytes(
 /// As [`read_bytes`].
 pub fn read_unnamed(text: &str) -> Result<Document, DocumentError> {
     let is_markdown = text.contains("\n```") || text.contains("](");
-    read_bytes("-", text.as_bytes().to_vec(), is_markdown.then_some("md"))
+    let bytes = text.as_bytes().to_vec();
+    let source = source("-", &bytes);
+    // It is text: nothing else is looked for in it.
+    if html::begins_as_html(&bytes) {
+        read_as(Format::Html, source, bytes, &Reading::default())
+    } else if is_markdown {
+        read_as(Format::Markdown, source, bytes, &Reading::default())
+    } else {
+        read_as(Format::Text, source, bytes, &Reading::default())
+    }
 }
 
-fn read_html(mut source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
-    source.format = Format::Html;
-    html::read(source, bytes)
+/// Names of the documents in a ZIP archive; none if the file is anything else.
+///
+/// # Errors
+/// [`DocumentError`] if the file cannot be opened, or the archive is damaged or too large.
+pub fn members(path: &Path) -> Result<Vec<String>, DocumentError> {
+    archive::members(path)
 }
 
-/// A PDF may have up to 1,024 bytes of anything before its header (ISO 32000-1, annex H.3.4.1).
-fn begins_as_pdf(bytes: &[u8]) -> bool {
-    bytes[..bytes.len().min(1024 + 5)].windows(5).any(|window| window == b"%PDF-")
+/// How documents are read.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// The password of locked PDFs.
+    pub password: Option<String>,
 }
 
-/// Kinds of files that people feed by mistake, known by their first bytes.
-fn known_binary(bytes: &[u8]) -> Option<&'static str> {
-    const KINDS: [(&[u8], &str); 10] = [
-        (b"PK\x03\x04", "a ZIP archive or an office document"),
-        (b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an office document in the old binary format"),
-        (b"{\\rtf", "a rich text (RTF) document"),
-        (b"\x1F\x8B", "a gzip archive"),
-        (b"%!PS", "a PostScript file"),
-        (b"\x89PNG", "a PNG image"),
-        (b"\xFF\xD8\xFF", "a JPEG image"),
-        (b"GIF8", "a GIF image"),
-        (b"II*\0", "a TIFF image"),
-        (b"MM\0*", "a TIFF image"),
-    ];
-    KINDS.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, kind)| *kind)
+impl Reading {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn file(&self, path: &Path) -> Result<Document, DocumentError> {
+        let bytes = std::fs::read(path)
+            .map_err(|source| DocumentError::Io { path: path.to_owned(), source })?;
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        self.bytes(&path.to_string_lossy(), bytes, extension.as_deref())
+    }
+
+    /// Reads one of the [`members`] of an archive. Its source is what was packed, not the archive.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn member(&self, archive: &Path, name: &str) -> Result<Document, DocumentError> {
+        archive::member(archive, name, self)
+    }
+
+    /// Reads a document that is in memory already.
+    ///
+    /// - `uri`: what reports and errors call it
+    /// - `hint_extension`: `md`, `txt`, … where known. Most formats are known by their content;
+    ///   Markdown and plain text are told apart by this alone.
+    ///
+    /// # Errors
+    /// As [`read`], without the reading.
+    pub fn bytes(
+        &self,
+        uri: &str,
+        bytes: Vec<u8>,
+        hint_extension: Option<&str>,
+    ) -> Result<Document, DocumentError> {
+        if bytes.is_empty() {
+            return Err(DocumentError::Empty { uri: uri.to_owned() });
+        }
+        let source = source(uri, &bytes);
+        match kind::of(&bytes, hint_extension) {
+            kind::Kind::Format(format) => read_as(format, source, bytes, self),
+            kind::Kind::Packed => archive::read(source, &bytes, self),
+            kind::Kind::NotPdf => Err(DocumentError::NotPdf { uri: uri.to_owned() }),
+            kind::Kind::Unsupported(kind) => {
+                Err(DocumentError::Unsupported { uri: uri.to_owned(), kind })
+            }
+        }
+    }
+}
+
+/// A source as it is known before its bytes are looked at.
+fn source(uri: &str, bytes: &[u8]) -> Source {
+    Source {
+        uri: uri.to_owned(),
+        sha256: sha256_hex(bytes),
+        n_bytes: bytes.len() as u64,
+        format: Format::Text,
+        title: None,
+    }
+}
+
+fn read_as(
+    format: Format,
+    mut source: Source,
+    bytes: Vec<u8>,
+    reading: &Reading,
+) -> Result<Document, DocumentError> {
+    source.format = format;
+    let mut document = match format {
+        Format::Pdf => pdf::read(source, bytes, reading.password.as_deref()),
+        Format::Text => text::read(source, &bytes),
+        Format::Markdown => markdown::read(source, &bytes),
+        Format::Html => html::read(source, &bytes),
+        Format::Epub => epub::read(source, &bytes),
+        Format::Docx => docx::read(source, &bytes),
+        Format::Odt => odt::read(source, &bytes),
+        Format::Rtf => rtf::read(source, &bytes),
+        Format::Email => mail::read(source, &bytes),
+    }?;
+    if format.division() == Division::Sections && document.pages.len() == 1 {
+        sections::part(&mut document);
+    }
+    sections::set_apart(&mut document);
+    Ok(document)
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
@@ -348,13 +515,13 @@ const MARK_BYTES: usize = 512;
 
 impl Document {
     fn new(source: Source, text: String, pages: Vec<Page>) -> Self {
-        let (headings, warnings) = (Vec::new(), Vec::new());
         Self {
             source,
             text,
             pages,
-            headings,
-            warnings,
+            headings: Vec::new(),
+            asides: Vec::new(),
+            warnings: Vec::new(),
             n_pages_before: None,
             marks: OnceLock::new(),
         }
@@ -372,6 +539,13 @@ impl Document {
             self.pages.get(at).or(self.pages.last()).map_or(1, |page| page.number)
         };
         (page_at(range.start), page_at(last_byte))
+    }
+
+    /// The label of the page that this byte is on.
+    #[must_use]
+    pub fn label_at(&self, byte: usize) -> Option<String> {
+        let at = self.pages.partition_point(|page| page.range.end <= byte);
+        self.pages.get(at).and_then(|page| page.label.clone())
     }
 
     /// Characters before a byte of the text.
@@ -430,7 +604,34 @@ impl Document {
     /// Whether any page has text to summarize.
     #[must_use]
     pub fn has_text(&self) -> bool {
-        self.text.chars().any(char::is_alphanumeric)
+        self.to_read(0..self.text.len()).chars().any(char::is_alphanumeric)
+    }
+
+    /// A range of the text as it is read: without the asides in it.
+    #[must_use]
+    pub fn to_read(&self, range: Range<usize>) -> Cow<'_, str> {
+        let first = self.asides.partition_point(|aside| aside.range.end <= range.start);
+        let touched = self.asides[first..].iter().take_while(|aside| aside.range.start < range.end);
+        let mut kept = String::new();
+        let mut start = range.start;
+        let mut is_whole = true;
+        for aside in touched {
+            is_whole = false;
+            kept.push_str(&self.text[start..aside.range.start.max(start)]);
+            start = aside.range.end.min(range.end);
+        }
+        if is_whole {
+            return Cow::Borrowed(&self.text[range]);
+        }
+        kept.push_str(&self.text[start..range.end]);
+        Cow::Owned(kept)
+    }
+
+    /// Whether the text that begins at this byte is kept and not read.
+    #[must_use]
+    pub fn is_aside(&self, byte: usize) -> bool {
+        let at = self.asides.partition_point(|aside| aside.range.end <= byte);
+        self.asides.get(at).is_some_and(|aside| aside.range.start <= byte)
     }
 
     /// The title: the source's own, or the first heading of the highest rank.
@@ -485,8 +686,11 @@ mod tests {
 
     #[test]
     fn an_office_document_is_refused_by_kind() {
-        let err = read_bytes("a.docx", b"PK\x03\x04rest".to_vec(), Some("docx")).unwrap_err();
+        let old = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1rest".to_vec();
+        let err = read_bytes("a.docx", old, Some("docx")).unwrap_err();
         assert!(err.to_string().contains("office document"), "{err}");
+        let err = read_bytes("a.docx", b"PK\x03\x04rest".to_vec(), Some("docx")).unwrap_err();
+        assert!(err.to_string().starts_with("`a.docx` is damaged: "), "{err}");
     }
 
     #[test]

@@ -20,6 +20,10 @@ impl Document {
         for heading in &mut self.headings {
             heading.range = heading.range.start - start..heading.range.end - start;
         }
+        self.asides.retain(|aside| aside.range.start >= start && aside.range.start < end);
+        for aside in &mut self.asides {
+            aside.range = aside.range.start - start..aside.range.end.min(end) - start;
+        }
         self.warnings.retain(|warning| warning.page.is_none_or(|page| keep.contains(&page)));
     }
 }

@@ -1,6 +1,12 @@
 //! Plain text: its encoding, its lines, its form feeds, the headings marked with `#`.
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use std::fmt::Write as _;
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{
+    Encoding, ISO_2022_JP, ISO_8859_2, ISO_8859_4, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250,
+    WINDOWS_1252, WINDOWS_1254, WINDOWS_1257,
+};
 
 use super::{Document, DocumentError, Heading, Page, PageStatus, Source, Warning, clean};
 
@@ -26,13 +32,25 @@ pub(super) fn read(source: Source, bytes: &[u8]) -> Result<Document, DocumentErr
             writer.text.push_str("\n\n");
         }
         let number = u32::try_from(i + 1).unwrap_or(u32::MAX);
-        pages.push(Page { number, range: start..writer.text.len(), status });
+        pages.push(Page { number, label: None, range: start..writer.text.len(), status });
     }
     let mut document = Document::new(source, writer.text, pages);
     document.headings = writer.headings;
     document.settle_title();
     document.warnings.extend(warning);
     Ok(document)
+}
+
+/// The text for reading and the headings in it, where there are no pages.
+pub(super) fn render(decoded: &str) -> (String, Vec<Heading>) {
+    let sheets = [normalize(decoded)];
+    let mut writer = Writer {
+        lines: Lines::of(&sheets),
+        is_script: sheets[0].starts_with("#!"),
+        ..Writer::default()
+    };
+    writer.page(&sheets[0]);
+    (writer.text, writer.headings)
 }
 
 /// A page with plain characters and plain line ends.
@@ -177,20 +195,18 @@ pub(super) fn decode(uri: &str, bytes: &[u8]) -> Result<(String, Option<Warning>
     }
     let head = &bytes[..bytes.len().min(64 * 1024)];
     let n_nul = head.iter().map(|&byte| usize::from(byte == 0)).sum();
-    if let Some(encoding) = utf_16_without_mark(head, n_nul) {
-        let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
-        if !had_errors {
-            let message = format!("no byte order mark; read as {}", encoding.name());
-            return Ok((text.into_owned(), Some(Warning::new("encoding_guessed", message))));
-        }
+    let binary = || DocumentError::Binary { uri: uri.to_owned(), n_nul, n_bytes: bytes.len() };
+    if let Some((encoding, text)) = utf_16_without_mark(bytes, n_nul) {
+        let message = format!("no byte order mark; read as {}", encoding.name());
+        return Ok((text, Some(Warning::new("encoding_guessed", message))));
     }
     // Stray zero bytes happen in text; more than one in a thousand do not.
     if n_nul > head.len() / 1000 + 1 {
-        return Err(DocumentError::Binary { uri: uri.to_owned(), n_nul, n_bytes: bytes.len() });
+        return Err(binary());
     }
-    let error = match std::str::from_utf8(bytes) {
-        Ok(text) => return Ok((text.to_owned(), None)),
-        Err(error) => error,
+    let n_valid = match std::str::from_utf8(bytes) {
+        Ok(text) => return Ok(shifted(text)),
+        Err(error) => error.valid_up_to(),
     };
     // One bad byte in a long UTF-8 text is damage; many are another encoding.
     let lossy_text = String::from_utf8_lossy(bytes);
@@ -199,14 +215,83 @@ pub(super) fn decode(uri: &str, bytes: &[u8]) -> Result<(String, Option<Warning>
     if n_good > 4 * n_bad {
         return Ok((lossy_text.into_owned(), Some(lossy(UTF_8, n_bad))));
     }
-    let (text, had_errors) = WINDOWS_1252.decode_without_bom_handling(bytes);
+    drop(lossy_text);
+    let encoding = guess(bytes, n_valid);
+    let (text, _) = encoding.decode_without_bom_handling(bytes);
+    let n_bad = n_unknown(&text);
     let n_control =
         text.chars().take(64 * 1024).filter(|c| c.is_control() && !c.is_whitespace()).count();
-    if had_errors || n_control > head.len() / 100 + 1 {
-        return Err(DocumentError::Binary { uri: uri.to_owned(), n_nul, n_bytes: bytes.len() });
+    if n_bad > bytes.len() / 100 + 1 || n_control > head.len() / 100 + 1 {
+        return Err(binary());
     }
-    let message = format!("not UTF-8 from byte {}; read as windows-1252", error.valid_up_to());
+    let mut message = format!("not UTF-8 from byte {n_valid}; read as {}", encoding.name());
+    if n_bad > 0 {
+        let _ = write!(message, ", in which {n_bad} places are not valid and became U+FFFD");
+    }
     Ok((text.into_owned(), Some(Warning::new("encoding_guessed", message))))
+}
+
+/// Bytes that are enough to tell an encoding.
+const SAMPLE_BYTES: usize = 1024 * 1024;
+
+/// The most likely encoding of a text that is plain ASCII before a byte.
+fn guess(bytes: &[u8], n_ascii: usize) -> &'static Encoding {
+    // The words before the first strange letter tell something of it.
+    let start = n_ascii.saturating_sub(1024);
+    let end = bytes.len().min(start + SAMPLE_BYTES);
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(&bytes[start..end], end == bytes.len());
+    let encoding = detector.guess(None, Utf8Detection::Deny);
+    let other_latin = [ISO_8859_2, ISO_8859_4, WINDOWS_1250, WINDOWS_1254, WINDOWS_1257];
+    if encoding == WINDOWS_1252 && is_hungarian(&bytes[start..end]) {
+        WINDOWS_1250
+    } else if other_latin.contains(&encoding) && is_english(&bytes[start..end]) {
+        WINDOWS_1252
+    } else {
+        encoding
+    }
+}
+
+/// Whether a text that seems to be in windows-1252 is Hungarian: one byte is `ő` there and `õ` here,
+/// which other languages write together with letters that Hungarian does not have.
+fn is_hungarian(bytes: &[u8]) -> bool {
+    let n = |letters: &[u8]| bytes.iter().filter(|byte| letters.contains(byte)).count();
+    let n_acute = n(b"\xE1\xE9"); // á é
+    let n_double_acute = n(b"\xF5\xFB"); // ő ű, or õ û
+    let n_foreign = n(b"\xE0\xE2\xE3\xE4\xE7\xE8\xEA"); // à â ã ä ç è ê
+    n_double_acute > 0 && n_acute > n_double_acute && n_foreign == 0
+}
+
+/// Whether a text is English, in which a letter with a mark is a guest and tells nothing. The most
+/// frequent of them, in `naïve`, is enough.
+fn is_english(bytes: &[u8]) -> bool {
+    const WORDS: [&[u8]; 16] = [
+        b"the", b"of", b"and", b"to", b"in", b"a", b"is", b"was", b"it", b"that", b"for", b"on",
+        b"with", b"he", b"she", b"said",
+    ];
+    let is_word = |word: &&[u8]| !word.is_empty();
+    let words = || bytes.split(|byte| !byte.is_ascii_alphabetic()).filter(is_word);
+    let is_small = |word: &&[u8]| WORDS.iter().any(|small| word.eq_ignore_ascii_case(small));
+    let n_small = words().filter(is_small).count();
+    let n_letters = bytes.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let n_foreign = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+    let mut marked = bytes.iter().filter(|&&byte| byte >= 0xC0).peekable();
+    n_small * 6 >= words().count() && n_small > 0 && n_foreign * 5 <= n_letters
+        || marked.peek().is_some() && marked.all(|&byte| byte == 0xEF)
+}
+
+/// A text that is valid UTF-8; Japanese in ISO-2022-JP is so too, by the escapes that it begins with.
+fn shifted(text: &str) -> (String, Option<Warning>) {
+    let escapes = ["\u{1B}$B", "\u{1B}$@"];
+    if text.is_ascii() && escapes.iter().any(|escape| text.contains(escape)) {
+        let (decoded, had_errors) = ISO_2022_JP.decode_without_bom_handling(text.as_bytes());
+        if !had_errors {
+            let message = "read as ISO-2022-JP, by its escapes".to_owned();
+            let warning = Warning::new("encoding_guessed", message);
+            return (decoded.into_owned(), Some(warning));
+        }
+    }
+    (text.to_owned(), None)
 }
 
 pub(super) fn n_unknown(text: &str) -> usize {
@@ -218,23 +303,34 @@ pub(super) fn lossy(encoding: &'static Encoding, n_bad: usize) -> Warning {
     Warning::new("encoding_errors", message)
 }
 
-/// UTF-16 of mostly Latin text has its zero bytes all on one side.
-fn utf_16_without_mark(head: &[u8], n_nul: usize) -> Option<&'static Encoding> {
-    if n_nul < head.len() / 4 || head.len() < 4 {
+/// UTF-16 has its zero bytes all on one side: those of Latin letters, of spaces and line ends.
+fn utf_16_without_mark(bytes: &[u8], n_nul: usize) -> Option<(&'static Encoding, String)> {
+    let head = &bytes[..bytes.len().min(64 * 1024)];
+    if n_nul < head.len() / 100 + 1 || head.len() < 4 {
         return None;
     }
     let n_odd = head.iter().skip(1).step_by(2).filter(|&&byte| byte == 0).count();
-    if n_odd * 20 >= n_nul * 19 {
-        Some(UTF_16LE)
+    let encoding = if n_odd * 20 >= n_nul * 19 {
+        UTF_16LE
     } else if n_odd * 20 <= n_nul {
-        Some(UTF_16BE)
+        UTF_16BE
     } else {
-        None
-    }
+        return None;
+    };
+    let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
+    let is_of_text = |&c: &char| {
+        let is_sign =
+            matches!(c, '\u{2000}'..'\u{2C00}' | '\u{3000}'..'\u{3040}' | '\u{FF00}'..'\u{FFF0}');
+        c.is_alphanumeric() || c.is_whitespace() || c.is_ascii_punctuation() || is_sign
+    };
+    let n_read = text.chars().take(head.len()).count();
+    let n_of_text = text.chars().take(head.len()).filter(is_of_text).count();
+    (!had_errors && n_of_text * 10 >= n_read * 9).then(|| (encoding, text.into_owned()))
 }
 
 #[cfg(test)]
 mod tests {
+    use encoding_rs::Encoding;
     use proptest::prelude::*;
 
     use super::super::{Document, DocumentError, read_bytes};
@@ -266,6 +362,52 @@ mod tests {
     }
 
     #[test]
+    fn the_encoding_of_a_sentence_is_guessed_by_its_letters() {
+        let cases = [
+            ("shift_jis", "港は石で造られた古い場所です。毎朝、漁師たちは沖へ出ます。"),
+            ("euc-jp", "港は石で造られた古い場所です。毎朝、漁師たちは沖へ出ます。"),
+            ("iso-2022-jp", "港は石で造られた古い場所です。毎朝、漁師たちは沖へ出ます。"),
+            ("gbk", "这个港口是用石头建造的，已经有三百年的历史。"),
+            ("big5", "這個港口是用石頭建造的，已經有三百年的歷史。"),
+            ("euc-kr", "이 항구는 돌로 지어졌으며 삼백 년의 역사를 가지고 있습니다."),
+            ("windows-1251", "Гавань построена из камня триста лет назад."),
+            ("koi8-r", "Гавань построена из камня триста лет назад."),
+            ("iso-8859-2", "Każdego ranka rybacy wypływają w morze. Żółta łódź świeci się."),
+            ("windows-1250", "Přístav byl postaven z kamene před třemi sty lety."),
+            ("windows-1250", "A kikötőt háromszáz éve építették kőből, a halászok minden reggel."),
+            ("windows-1253", "Το λιμάνι χτίστηκε από πέτρα πριν από τριακόσια χρόνια."),
+            (
+                "windows-1254",
+                "Liman üç yüz yıl önce taştan inşa edildi, balıkçılar her sabah açılır.",
+            ),
+            ("windows-1255", "הנמל נבנה מאבן לפני שלוש מאות שנה."),
+            ("windows-1256", "بني الميناء من الحجر قبل ثلاثمائة عام."),
+            ("windows-1252", "Le port fut bâti en pierre il y a trois siècles, à l’aube."),
+            ("windows-1252", "It cost £5, but the naïve plan of “1902” was better."),
+            ("windows-1252", "Der Hafen ist schön; abends fährt er über die Straße."),
+        ];
+        for (label, text) in cases {
+            let encoding = Encoding::for_label(label.as_bytes()).unwrap();
+            let (bytes, _, is_wrong) = encoding.encode(text);
+            assert!(!is_wrong, "{label}");
+            for n in [1, 50] {
+                let text = [text; 50][..n].join("\n\n");
+                let bytes = [bytes.as_ref(); 50][..n].join(&b"\n\n"[..]);
+                check(&bytes, &text, Some("encoding_guessed"));
+            }
+        }
+    }
+
+    #[test]
+    fn utf_16_of_other_letters_is_known_by_its_spaces() {
+        let text = "Гавань построена из камня.\n\nОна старая.";
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        check(&wide, text, Some("encoding_guessed"));
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        check(&wide, text, Some("encoding_guessed"));
+    }
+
+    #[test]
     fn lines_lose_trailing_spaces_and_extra_blank_lines() {
         check(b"a \r\nb\r\n\r\n\r\n\r\nc\rd\n\n", "a\nb\n\nc\nd", None);
     }
@@ -283,6 +425,9 @@ mod tests {
         let bytes: Vec<u8> = (0..4096_u32).map(|n| (n * n % 251) as u8 & 0xF0).collect();
         let err = read_bytes("a.bin", bytes, None).unwrap_err();
         assert!(matches!(err, DocumentError::Binary { .. }), "{err}");
+        // No zero bytes, but signs for machines.
+        let bytes: Vec<u8> = (0..4096_u32).map(|n| (n * n % 251) as u8 | 0x01).collect();
+        assert!(read_bytes("a.bin", bytes, None).is_err());
     }
 
     fn check_headings(text: &str, expected: &str, headings: &[(u8, &str)]) {
@@ -367,6 +512,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_bytes_are_text_or_refused(bytes in prop::collection::vec(any::<u8>(), 1..300)) {
+            if let Ok(document) = read_bytes("-", bytes, Some("txt")) {
+                prop_assert_eq!(document.pages.last().unwrap().range.end, document.text.len());
+            }
+        }
+
         #[test]
         fn pages_cover_the_text_and_headings_lie_in_it_in_order(
             text in "([a-z]{1,9}|[A-Z][a-z]{0,5}: |#{1,7} |[.,é漢] ?| |\n|\r\n|\n\n|\x0C|\u{85}|[A-Z][a-z ]{210}){1,50}"

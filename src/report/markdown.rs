@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Coverage, Report, Statement, Status};
+use super::{Citation, Coverage, Report, Statement, Status};
 
 /// The summary with page numbers, what was not read, and the summary as it grew.
 #[must_use]
@@ -18,26 +18,27 @@ pub fn markdown(report: &Report) -> String {
         let _ = writeln!(md, "**No summary**: {}.", plain(reason));
         return md;
     }
+    let unit = source.pages_are.strip_suffix('s').unwrap_or(source.pages_are);
     if let Some(summary) = &report.summary {
         let _ = writeln!(md, "## Summary\n");
-        statements(&mut md, &summary.statements);
+        statements(&mut md, &summary.statements, unit);
     }
     if !report.sections.is_empty() {
         let _ = writeln!(md, "## Section by section\n");
         for section in &report.sections {
-            let _ = writeln!(md, "### {} *({})*\n", plain(&section.title), pages(section.pages));
-            statements(&mut md, &section.summary.statements);
+            let _ = writeln!(md, "### {} *({})*\n", plain(&section.title), pages(section.pages, unit));
+            statements(&mut md, &section.summary.statements, unit);
         }
     }
     let _ = writeln!(md, "## Part by part\n");
     for part in &report.rolling {
-        let _ = writeln!(md, "### {}\n", upper(&pages(part.pages)));
-        statements(&mut md, &part.statements);
+        let _ = writeln!(md, "### {}\n", upper(&pages(part.pages, unit)));
+        statements(&mut md, &part.statements, unit);
     }
     if !report.warnings.is_empty() {
         let _ = writeln!(md, "## Warnings\n");
         for warning in &report.warnings {
-            let page = warning.page.map_or(String::new(), |p| format!(" (page {p})"));
+            let page = warning.page.map_or(String::new(), |p| format!(" ({unit} {p})"));
             let _ = writeln!(md, "- {}{page}", plain(&warning.message));
         }
     }
@@ -48,8 +49,12 @@ pub fn markdown(report: &Report) -> String {
 fn read(report: &Report) -> String {
     let Coverage { text, empty, needs_ocr, failed } = &report.source.coverage;
     let n_pages = report.source.n_pages;
-    let word = if n_pages == 1 { "page" } else { "pages" };
-    let mut parts = vec![format!("{n_pages} {word}; text on {}", list(text))];
+    let (unit, on) = match report.source.pages_are {
+        "sections" => ("section", "in"),
+        _ => ("page", "on"),
+    };
+    let plural = if n_pages == 1 { "" } else { "s" };
+    let mut parts = vec![format!("{n_pages} {unit}{plural}; text {on} {}", list(text))];
     for (what, ranges) in
         [("empty", empty), ("no text layer, OCR needed", needs_ocr), ("could not be read", failed)]
     {
@@ -61,10 +66,10 @@ fn read(report: &Report) -> String {
 }
 
 /// One bullet a statement, with the pages and the words it rests on.
-fn statements(md: &mut String, statements: &[Statement]) {
+fn statements(md: &mut String, statements: &[Statement], unit: &str) {
     for statement in statements {
         let cited = statement.citations.first();
-        let places = cited.map_or(String::new(), |c| format!(" *({})*", pages(c.pages)));
+        let places = cited.map_or(String::new(), |c| format!(" *({})*", place(c, unit)));
         let _ = writeln!(md, "- {}{places}", plain(&statement.text));
         // A chosen sentence is its own quote.
         let is_own = |exact: &str| exact.split_whitespace().eq(statement.text.split_whitespace());
@@ -78,14 +83,24 @@ fn statements(md: &mut String, statements: &[Statement]) {
     md.push('\n');
 }
 
-fn pages((first, last): (u32, u32)) -> String {
-    if first == last { format!("page {first}") } else { format!("pages {first}–{last}") }
+/// The pages of a citation, with what is printed on the first of them.
+fn place(citation: &Citation, unit: &str) -> String {
+    let pages = pages(citation.pages, unit);
+    match &citation.label {
+        Some(label) if unit == "page" => format!("{pages}, printed {}", plain(label)),
+        Some(label) => format!("{pages}, {}", plain(label)),
+        None => pages,
+    }
+}
+
+fn pages((first, last): (u32, u32), unit: &str) -> String {
+    if first == last { format!("{unit} {first}") } else { format!("{unit}s {first}–{last}") }
 }
 
 fn list(ranges: &[(u32, u32)]) -> String {
     let one = |&(a, b): &(u32, u32)| if a == b { a.to_string() } else { format!("{a}–{b}") };
     if ranges.is_empty() {
-        "no page".to_owned()
+        "none".to_owned()
     } else {
         ranges.iter().map(one).collect::<Vec<_>>().join(", ")
     }

@@ -4,14 +4,19 @@
 //! the same device. Character ranges count Unicode scalar values of the normalized text, end
 //! exclusive; page ranges count from 1, both ends included.
 
+mod extract;
 mod gate;
 mod markdown;
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::check;
+use crate::document::{self, Document, PageStatus};
 
+pub use extract::Extract;
 pub use gate::{GateError, Gates};
 pub use markdown::markdown;
 
@@ -65,6 +70,14 @@ pub struct Tool {
     pub version: &'static str,
 }
 
+impl Tool {
+    /// This program.
+    #[must_use]
+    pub fn this() -> Self {
+        Self { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") }
+    }
+}
+
 /// Whether the document was summarized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -86,17 +99,72 @@ pub struct Source {
     pub sha256: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// `pdf`, `text`, `markdown` or `html`.
+    /// `pdf`, `text`, `markdown`, `html`, `epub`, `docx`, `odt`, `rtf` or `email`.
     pub format: String,
     /// Title, where the file states one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Pages of the file, also where only some were asked for; formats without pages count as one.
+    /// What is counted as a page, here and in every `pages`: `pages`, or `sections` where the format
+    /// has no pages (a section begins with a heading, a file of a book, a message).
+    pub pages_are: &'static str,
+    /// Pages of the file, also where only some were asked for.
     pub n_pages: u32,
     /// Characters of the normalized text.
     pub n_chars: usize,
+    /// Parts of the normalized text that are kept in it and were not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_read: Vec<NotRead>,
     /// What became of every page.
     pub coverage: Coverage,
+}
+
+impl Source {
+    /// What a report says of a document.
+    #[must_use]
+    pub fn of(document: &Document) -> Self {
+        let source = &document.source;
+        Self {
+            uri: source.uri.clone(),
+            sha256: source.sha256.clone(),
+            bytes: source.n_bytes,
+            format: source.format.as_str().to_owned(),
+            title: source.title.clone(),
+            pages_are: source.format.division().as_str(),
+            n_pages: u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX),
+            n_chars: document.char_offset(document.text.len()),
+            not_read: NotRead::of(document),
+            coverage: Coverage {
+                text: document.page_ranges(PageStatus::Text),
+                empty: document.page_ranges(PageStatus::Empty),
+                needs_ocr: document.page_ranges(PageStatus::NeedsOcr),
+                failed: document.page_ranges(PageStatus::Failed),
+            },
+        }
+    }
+}
+
+/// Parts of the text of one kind that were not read.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct NotRead {
+    /// `running_line` (headers, footers, page numbers), `footnote`, `contents` or `reference`.
+    pub kind: &'static str,
+    /// How many.
+    pub n: usize,
+    /// Characters of all of them.
+    pub n_chars: usize,
+}
+
+impl NotRead {
+    fn of(document: &Document) -> Vec<Self> {
+        let mut all: BTreeMap<&str, Self> = BTreeMap::new();
+        for aside in &document.asides {
+            let kind = aside.kind.as_str();
+            let of_kind = all.entry(kind).or_insert(Self { kind, n: 0, n_chars: 0 });
+            of_kind.n += 1;
+            of_kind.n_chars += document.text[aside.range.clone()].trim_end().chars().count();
+        }
+        all.into_values().collect()
+    }
 }
 
 /// What became of every page: each is in exactly one list, as ranges `[first, last]`.
@@ -230,6 +298,9 @@ impl From<check::Fault> for Fault {
 pub struct Citation {
     /// First and last page.
     pub pages: (u32, u32),
+    /// What is printed on the first of them where that is not its number, or the title of the section.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Characters of the normalized text.
     pub chars: (usize, usize),
     /// The words at that place, copied from the document; absent where no sentence matches and the
@@ -306,7 +377,7 @@ pub enum FinishReason {
 /// What can be checked without a reader. Shares are of the final summary, 0 to 1.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Checks {
-    /// How many citations with a quote the summary has in each tenth of the document.
+    /// How many citations with a quote the summary has in each tenth of what was read.
     pub coverage_by_decile: Vec<usize>,
     /// Tenths of the document with at least one.
     pub coverage: f64,
@@ -376,6 +447,13 @@ pub struct Warning {
     pub page: Option<u32>,
     /// For people.
     pub message: String,
+}
+
+impl From<&document::Warning> for Warning {
+    fn from(warning: &document::Warning) -> Self {
+        let code = warning.code.to_owned();
+        Self { code, page: warning.page, message: warning.message.clone() }
+    }
 }
 
 /// The JSON Schema of [`Report`], as `longsum schema` prints it.

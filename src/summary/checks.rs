@@ -16,19 +16,14 @@ const N_REPEATED: usize = 4;
 
 /// Checks the final summary of a document; `asked` is the language asked for.
 pub fn checks(document: &Document, summary: &Summary, asked: Option<&str>) -> Checks {
-    let n_chars = document.char_offset(document.text.len()).max(1);
-    let mut coverage_by_decile = vec![0; 10];
-    let citations = summary.statements.iter().flat_map(|s| &s.citations);
-    for citation in citations.filter(|c| c.quote.is_some()) {
-        coverage_by_decile[(citation.chars.0 * 10 / n_chars).min(9)] += 1;
-    }
+    let coverage_by_decile = deciles(document, summary);
     let n_covered = coverage_by_decile.iter().filter(|&&n| n > 0).count();
     let n_statements = summary.statements.len();
     let n_of =
         |wanted: fn(&Statement) -> bool| summary.statements.iter().filter(|s| wanted(s)).count();
     let texts: Vec<&str> = summary.statements.iter().map(|s| s.text.as_str()).collect();
     let words: Vec<String> = texts.iter().flat_map(|text| words(text)).collect();
-    let n_document = document.text.unicode_words().count();
+    let n_document = document.to_read(0..document.text.len()).unicode_words().count();
     let language = language::of(&texts.join(" "));
     Checks {
         coverage_by_decile,
@@ -41,6 +36,24 @@ pub fn checks(document: &Document, summary: &Summary, asked: Option<&str>) -> Ch
         language: language.map(str::to_owned),
         language_as_asked: asked.and_then(|asked| language::is(&texts.join(" "), asked)),
     }
+}
+
+/// How many quotes lie in each tenth of what was read.
+fn deciles(document: &Document, summary: &Summary) -> Vec<usize> {
+    let asides = document.asides.iter().map(|aside| document.char_range(aside.range.clone()));
+    let asides: Vec<_> = asides.collect();
+    // Characters that were read before this one.
+    let n_read = |char: usize| {
+        let before = asides.iter().take_while(|aside| aside.start < char);
+        char - before.map(|aside| aside.end.min(char) - aside.start).sum::<usize>()
+    };
+    let n_all = n_read(document.char_offset(document.text.len())).max(1);
+    let mut counts = vec![0; 10];
+    let citations = summary.statements.iter().flat_map(|s| &s.citations);
+    for citation in citations.filter(|c| c.quote.is_some()) {
+        counts[(n_read(citation.chars.0) * 10 / n_all).min(9)] += 1;
+    }
+    counts
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of words")]

@@ -195,6 +195,7 @@ impl<'a> Index<'a> {
             let range = first.range.start..last.range.end;
             let chars = self.document.char_range(range.clone());
             citations.push(Citation {
+                label: self.document.label_at(range.start),
                 pages: self.document.pages_of(range),
                 chars: (chars.start, chars.end),
                 quote: None,
@@ -237,6 +238,7 @@ pub fn quote(document: &Document, range: Range<usize>, score: f64) -> Citation {
     let score = (score * 1000.0).round() / 1000.0;
     Citation {
         pages: document.pages_of(start..end),
+        label: document.label_at(start),
         chars: (chars.start, chars.end),
         quote: Some(quote),
         score,

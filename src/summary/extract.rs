@@ -111,7 +111,8 @@ struct Cut<'a> {
 
 impl<'a> Cut<'a> {
     fn new(document: &'a Document) -> Self {
-        let ranges = sentence::split(&document.text);
+        let mut ranges = sentence::split(&document.text);
+        ranges.retain(|range| !document.is_aside(range.start));
         let mut words = Words::default();
         let heads = &document.headings;
         let sentences = ranges.iter().map(|range| {

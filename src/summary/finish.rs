@@ -1,4 +1,4 @@
-//! Merges the notes of all chunks, as a tree, into the final summary.
+//! Merges the notes of all chunks, as a tree for each part of the document, into the final summary.
 //!
 //! Every merge sees, beside the notes, sentences of the document that they rest on; and what it
 //! writes is cited from the evidence of its parts alone, checked again. Every prompt is counted
@@ -30,28 +30,23 @@ const N_BULLET: usize = 4;
 
 /// Writes the final summary from the notes of every chunk.
 ///
-/// It is written part by part, in the order of the document, each part from its own share of the
-/// notes: a model that dwells on the beginning of what it reads cannot drop the end. Notes that
+/// It is written part by part, in the order of the document, each part from the notes of its own
+/// stretch: a model that dwells on the beginning of what it reads cannot drop the end. Notes that
 /// rest on no sentence of their chunk are not carried into it while there are better ones.
 pub fn finish(
     writer: &mut Writer<'_>,
     notes: Vec<Vec<Note>>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Summary, SummaryError> {
-    let mut groups: Vec<Group> = notes
+    let n_chunks = notes.len();
+    let groups: Vec<Group> = notes
         .into_iter()
         .enumerate()
         .filter(|(_, notes)| !notes.is_empty())
         .map(|(seq, notes)| Group { chunks: seq..seq + 1, notes: founded(notes) })
         .collect();
     let n_parts = (writer.ask.n_words / N_PART_WORDS).clamp(1, groups.len().max(1));
-    let n_room = writer.budget.room_for_notes(writer.budget.n_final);
-    let mut level = 0;
-    while pack(writer, groups.clone(), n_room, n_parts).len() > n_parts {
-        groups = merge_level(writer, groups, level, observe)?;
-        level += 1;
-    }
-    let parts = pack(writer, groups, n_room, n_parts);
+    let parts = portions(groups, n_parts, n_chunks);
     let ask = Ask { n_words: writer.ask.n_words / parts.len().max(1), ..writer.ask };
     let n_most = (2 * ask.n_words).clamp(N_LEAST_FINAL, writer.budget.n_final);
     let mut summary =
@@ -59,7 +54,7 @@ pub fn finish(
     let mut said = HashSet::new();
     for part in parts {
         let chunks = span(&part);
-        let notes: Vec<Note> = part.into_iter().flat_map(|g| g.notes).collect();
+        let notes = gather(writer, part, observe)?;
         let (prompts, chat) = (writer.options.prompts.clone(), writer.reader.chat);
         let lines: Vec<String> = notes.iter().map(|note| note.text.clone()).collect();
         let build = |evidence: &[String]| prompts.finish(chat, &lines, evidence, ask);
@@ -99,6 +94,32 @@ pub fn finish(
     Ok(summary)
 }
 
+/// Shares the groups out into at most `n_parts` parts, each of the same stretch of the document.
+fn portions(groups: Vec<Group>, n_parts: usize, n_chunks: usize) -> Vec<Vec<Group>> {
+    let mut parts: Vec<Vec<Group>> = vec![Vec::new(); n_parts];
+    for group in groups {
+        parts[group.chunks.start * n_parts / n_chunks.max(1)].push(group);
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// The notes of a part, merged until they fit the prompt of its summary.
+fn gather(
+    writer: &mut Writer<'_>,
+    mut groups: Vec<Group>,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Vec<Note>, SummaryError> {
+    let n_room = writer.budget.room_for_notes(writer.budget.n_final);
+    let mut level = 0;
+    // A lone note that is too long is cut by its prompt.
+    while total(writer, &groups) > n_room && groups.iter().map(|g| g.notes.len()).sum::<usize>() > 1 {
+        groups = merge_level(writer, groups, level, observe)?;
+        level += 1;
+    }
+    Ok(groups.into_iter().flat_map(|group| group.notes).collect())
+}
+
 /// Replaces every run of groups that fits one prompt by what the model makes of it.
 fn merge_level(
     writer: &mut Writer<'_>,
@@ -107,7 +128,7 @@ fn merge_level(
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Vec<Group>, SummaryError> {
     let n_room = writer.budget.room_for_notes(writer.budget.n_reply);
-    let parts = pack(writer, groups, n_room, 1);
+    let parts = pack(writer, groups, n_room);
     let n_parts = parts.len();
     let mut merged = Vec::with_capacity(n_parts);
     for (done, part) in parts.into_iter().enumerate() {
@@ -286,11 +307,11 @@ fn span(groups: &[Group]) -> Range<usize> {
     ends.map_or(0..0, |(first, last)| first.chunks.start..last.chunks.end)
 }
 
-/// Cuts the groups into runs that fit `n_room` tokens each, of about the same size: as few as there
-/// can be, but at least `n_least` where there are so many groups.
-fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize, n_least: usize) -> Vec<Vec<Group>> {
+/// Cuts the groups into as few runs as there can be that fit `n_room` tokens each, of about the same
+/// size.
+fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize) -> Vec<Vec<Group>> {
     let n_all = total(writer, &groups).max(1);
-    let n_parts = n_all.div_ceil(n_room.max(1)).max(n_least);
+    let n_parts = n_all.div_ceil(n_room.max(1));
     let mut parts: Vec<Vec<Group>> = Vec::new();
     let (mut n_before, mut n_used) = (0, 0);
     let mut rest = VecDeque::from(groups);
@@ -323,7 +344,22 @@ fn pack(writer: &Writer<'_>, groups: Vec<Group>, n_room: usize, n_least: usize) 
 
 #[cfg(test)]
 mod tests {
-    use super::spread;
+    use super::{Group, portions, spread};
+
+    #[test]
+    fn parts_have_the_same_stretch_of_the_document() {
+        let group = |seq| Group { chunks: seq..seq + 1, notes: Vec::new() };
+        // Chunks 2 to 4 have no notes.
+        let groups: Vec<Group> = [0, 1, 5, 6, 7, 8, 9].map(group).into();
+        let starts = |n_parts| {
+            let parts = portions(groups.clone(), n_parts, 10);
+            let starts = |part: &Vec<Group>| part.iter().map(|g| g.chunks.start).collect();
+            parts.iter().map(starts).collect::<Vec<Vec<usize>>>()
+        };
+        assert_eq!(starts(2), [vec![0, 1], vec![5, 6, 7, 8, 9]]);
+        assert_eq!(starts(5), [vec![0, 1], vec![5], vec![6, 7], vec![8, 9]]);
+        assert_eq!(starts(1).len(), 1);
+    }
 
     #[test]
     fn the_first_of_a_spread_come_from_everywhere() {

@@ -18,6 +18,7 @@ mod finish;
 mod rolling;
 mod statements;
 
+use std::ops::Range;
 use std::time::Instant;
 
 use unicode_segmentation::UnicodeSegmentation;
@@ -31,7 +32,7 @@ use crate::language;
 use crate::model::{LanguageModel, ModelError, Salience};
 use crate::prompt::{self, Ask, ChatTemplate, Piece, PromptError, Prompts};
 use crate::report::{
-    Checks, Coverage, FinishReason, Model, Params, Report, SCHEMA, Source, Status, Summary,
+    Checks, FinishReason, Model, Params, Report, SCHEMA, Source, Status, Summary,
     Timings, Tool, Usage, Warning,
 };
 use crate::select::Weights;
@@ -442,35 +443,17 @@ fn blank(
     layout: &Layout,
     n_text: usize,
 ) -> Report {
-    let source = &document.source;
-    let coverage = Coverage {
-        text: document.page_ranges(PageStatus::Text),
-        empty: document.page_ranges(PageStatus::Empty),
-        needs_ocr: document.page_ranges(PageStatus::NeedsOcr),
-        failed: document.page_ranges(PageStatus::Failed),
-    };
+    let source = Source::of(document);
+    let coverage = &source.coverage;
     let all_read = coverage.needs_ocr.is_empty() && coverage.failed.is_empty();
-    let warnings = document.warnings.iter().map(|w| Warning {
-        code: w.code.to_owned(),
-        page: w.page,
-        message: w.message.clone(),
-    });
+    let warnings = document.warnings.iter().map(Warning::from);
     let warnings = warnings.chain(orders(document));
     Report {
         schema: SCHEMA,
-        tool: Tool { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+        tool: Tool::this(),
         status: if all_read { Status::Complete } else { Status::Partial },
         reason: None,
-        source: Source {
-            uri: source.uri.clone(),
-            sha256: source.sha256.clone(),
-            bytes: source.n_bytes,
-            format: source.format.as_str().to_owned(),
-            title: source.title.clone(),
-            n_pages: u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX),
-            n_chars: document.char_offset(document.text.len()),
-            coverage,
-        },
+        source,
         model: reader.about.clone(),
         params: Params {
             sinks: layout.n_sink(),
@@ -506,7 +489,10 @@ fn blank(
 fn orders(document: &Document) -> impl Iterator<Item = Warning> {
     let mut last = 0;
     let sentences = sentence::split(&document.text).into_iter();
-    sentences.filter(|range| check::is_order(&document.text[range.clone()])).filter_map(
+    let is_order = |range: &Range<usize>| {
+        !document.is_aside(range.start) && check::is_order(&document.text[range.clone()])
+    };
+    sentences.filter(is_order).filter_map(
         move |range| {
             let page = document.pages_of(range.clone()).0;
             let is_first = page != last;
@@ -531,7 +517,8 @@ fn refusal(document: &Document) -> Option<String> {
     if !document.has_text() {
         return Some(no_text(document));
     }
-    let n_words = document.text.unicode_words().take(N_LEAST_WORDS).count();
+    let to_read = document.to_read(0..document.text.len());
+    let n_words = to_read.unicode_words().take(N_LEAST_WORDS).count();
     let uri = &document.source.uri;
     let n_scanned = document.n_pages(PageStatus::NeedsOcr);
     if n_words < N_LEAST_WORDS {

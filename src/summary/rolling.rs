@@ -120,12 +120,16 @@ fn feed(
     } else {
         writer.stream.repin(&prefix)?;
     }
-    let ids = tokenizer.encode_text(&document.text[chunk.range.clone()])?;
+    let ids = tokenizer.encode_text(&document.to_read(chunk.range.clone()))?;
     let n_call = prefix.len() + ids.len() + suffix.len() + writer.budget.n_reply;
     writer.longest_call = writer.longest_call.max(n_call);
     let first = writer.stream.next_index();
-    let start = chunk.range.start;
-    let sentences = chunk.sentences.iter().map(|range| range.start - start..range.end - start);
+    // Where each sentence stands in what is fed.
+    let sentences = chunk.sentences.iter().scan(0, |end, range| {
+        let start = *end;
+        *end += range.len();
+        Some(start..*end)
+    });
     let sources = Sources::new(tokenizer, &ids, first, sentences);
     writer.stream.feed(&ids)?;
     Ok(sources)

@@ -7,6 +7,8 @@
 
 use html5gum::{DefaultEmitter, EndTag, StartTag, State, Token, Tokenizer};
 
+use super::super::AsideKind;
+
 /// An element, or words.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -27,6 +29,8 @@ pub(super) enum Kind {
     Inline,
     /// It leads somewhere.
     Link,
+    /// It leads to a note, and says so.
+    NoteMark,
     /// It is raised: a note's mark, a power.
     Raised,
     Break,
@@ -60,6 +64,8 @@ pub(super) enum Role {
     Header,
     /// Menus, asides, forms, notices, and what is not shown.
     Beside,
+    /// In a book, what is kept and not read: notes, a table of contents.
+    Aside(AsideKind),
 }
 
 /// How many open elements a tag looks at.
@@ -68,9 +74,18 @@ const REACH: usize = 256;
 /// A heading with more text than this is none, and a cell with more arranges a page.
 const MAX_LINE_BYTES: usize = 1000;
 
-/// The nodes of a document. In XML an element may end with its own start tag.
-pub(super) fn parse(html: &str, is_xml: bool) -> Vec<Node> {
-    let mut tree = Tree { is_xml, ..Tree::default() };
+/// How a document is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Manner {
+    /// It is XML: an element may end with its own start tag.
+    pub(super) is_xml: bool,
+    /// It is a part of a book: nothing is beside the text but what is hidden.
+    pub(super) is_book: bool,
+}
+
+/// The nodes of a document.
+pub(super) fn parse(html: &str, manner: Manner) -> Vec<Node> {
+    let mut tree = Tree { manner, ..Tree::default() };
     let mut tokens = Tokenizer::new_with_emitter(html, DefaultEmitter::<()>::default());
     while let Some(Ok(token)) = tokens.next() {
         match token {
@@ -93,7 +108,7 @@ struct Tree {
     open: Vec<Open>,
     /// The latest head of the page.
     header: Option<usize>,
-    is_xml: bool,
+    manner: Manner,
 }
 
 /// An element without its end so far.
@@ -118,13 +133,14 @@ impl Tree {
             }
             return None;
         }
-        if matches!(name, b"html" | b"head" | b"body") {
+        let is_aside = || self.manner.is_book && aside(tag).is_some();
+        if matches!(name, b"html" | b"head" | b"body") && !is_aside() {
             return None;
         }
         let kind = kind(tag);
         let is_foreign = matches!(name, b"svg" | b"math");
         let is_whole = tag.self_closing
-            && (self.is_xml || is_foreign || self.find(|n| n == b"svg", |_| false).is_some());
+            && (self.manner.is_xml || is_foreign || self.find(|n| n == b"svg", |_| false).is_some());
         if is_block(kind) {
             self.leave_drawing();
             self.close_paragraph();
@@ -315,6 +331,15 @@ impl Tree {
             || style.contains("display:none")
             || style.contains("visibility:hidden");
         let role = value("role");
+        if self.manner.is_book {
+            return match aside(tag) {
+                // A note may be hidden where it stands, for it is shown at its mark.
+                Some(kind) if !is_hidden || kind == AsideKind::Footnote => Role::Aside(kind),
+                _ if is_hidden => Role::Beside,
+                _ if name == b"nav" => Role::Aside(AsideKind::Contents),
+                _ => Role::Plain,
+            };
+        }
         if is_hidden || ROLES_BESIDE.contains(&role.as_str()) {
             return Role::Beside;
         }
@@ -397,9 +422,31 @@ fn attribute(tag: &StartTag<()>, key: &str) -> Option<String> {
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
+/// What an element of a book says it is, in the words of EPUB and of ARIA, which are the same.
+fn semantics(tag: &StartTag<()>) -> String {
+    let value = |key| attribute(tag, key).unwrap_or_default().to_ascii_lowercase();
+    format!("{} {}", value("epub:type"), value("role").replace("doc-", ""))
+}
+
+/// What an element is that is kept and not read.
+fn aside(tag: &StartTag<()>) -> Option<AsideKind> {
+    semantics(tag).split_whitespace().find_map(|word| match word {
+        "footnote" | "footnotes" | "endnote" | "endnotes" | "rearnote" | "rearnotes" => {
+            Some(AsideKind::Footnote)
+        }
+        "toc" | "landmarks" | "page-list" | "loi" | "lot" => Some(AsideKind::Contents),
+        "bibliography" | "index" => Some(AsideKind::Reference),
+        _ => None,
+    })
+}
+
 fn kind(tag: &StartTag<()>) -> Kind {
     let number = |key| attribute(tag, key).and_then(|value| value.trim().parse().ok());
+    let semantics = semantics(tag);
+    let says = |word| semantics.split_whitespace().any(|it| it == word);
     match kind_of(&tag.name) {
+        _ if says("pagebreak") || says("backlink") => Kind::Dropped,
+        Kind::Link if says("noteref") => Kind::NoteMark,
         // An anchor without a target is a place.
         Kind::Link if attribute(tag, "href").is_none() => Kind::Inline,
         Kind::List(Some(_)) => Kind::List(Some(number("start").unwrap_or(1))),
@@ -432,7 +479,7 @@ fn kind_of(name: &[u8]) -> Kind {
         | b"noframes" | b"object" | b"applet" | b"canvas" | b"audio" | b"video" | b"map"
         | b"button" | b"select" | b"textarea" | b"datalist" | b"rp" | b"rt" | b"annotation"
         | b"annotation-xml" => Kind::Dropped,
-        b"address" | b"article" | b"aside" | b"blockquote" | b"caption" | b"center" | b"dd"
+        b"address" | b"article" | b"aside" | b"blockquote" | b"body" | b"caption" | b"center" | b"dd"
         | b"details" | b"dialog" | b"div" | b"dl" | b"dt" | b"fieldset" | b"figcaption"
         | b"figure" | b"footer" | b"form" | b"header" | b"hgroup" | b"legend" | b"main"
         | b"nav" | b"search" | b"section" | b"summary" => Kind::Block,
@@ -440,10 +487,16 @@ fn kind_of(name: &[u8]) -> Kind {
     }
 }
 
-fn is_block(kind: Kind) -> bool {
+pub(super) fn is_block(kind: Kind) -> bool {
     !matches!(
         kind,
-        Kind::Words | Kind::Inline | Kind::Link | Kind::Raised | Kind::Title | Kind::Dropped
+        Kind::Words
+            | Kind::Inline
+            | Kind::Link
+            | Kind::NoteMark
+            | Kind::Raised
+            | Kind::Title
+            | Kind::Dropped
     )
 }
 

@@ -1,12 +1,13 @@
 //! Running headers, running footers and page numbers: lines that belong to the sheet, not to
 //! the text.
 //!
-//! A line goes only if it says the same at the same height of at least three pages near each
+//! A line is set apart only if it says the same at the same height of at least three pages near each
 //! other, but for numbers that count the pages. Two footnotes that differ by their number do not
-//! count pages, so they stay. The line numbers of court papers go too.
+//! count pages, so they stay. The line numbers of court papers are set apart too.
 
 use std::collections::HashMap;
 
+use super::page::Sheet;
 use super::reflow::Line;
 
 /// Lines looked at from each edge of a page.
@@ -20,13 +21,6 @@ const MAX_PAGE_GAP: usize = 4;
 const SAME_HEIGHT: f32 = 3.0;
 /// Part of the page, from either edge, where such lines stand.
 const EDGE_PART: f32 = 0.17;
-
-/// A page's lines and its lower and upper edge, in points.
-pub(super) struct Sheet {
-    pub(super) lines: Vec<Line>,
-    pub(super) bottom: f32,
-    pub(super) top: f32,
-}
 
 /// A line near an edge: what it says, with its numbers apart.
 struct Place {
@@ -49,8 +43,8 @@ impl Place {
     }
 }
 
-/// Takes the running lines away and returns how many there were.
-pub(super) fn remove(sheets: &mut [Sheet]) -> usize {
+/// Sets the running lines apart and returns how many there were.
+pub(super) fn set_apart(sheets: &mut [Sheet]) -> usize {
     let mut seen: HashMap<(bool, String), Vec<Place>> = HashMap::new();
     for (sheet, of) in sheets.iter().enumerate() {
         for (line, is_top) in edge_lines(of) {
@@ -60,6 +54,7 @@ pub(super) fn remove(sheets: &mut [Sheet]) -> usize {
         }
     }
     let mut running: Vec<Vec<usize>> = sheets.iter().map(line_numbers).collect();
+    let n_numbers: Vec<usize> = running.iter().map(Vec::len).collect();
     for ((is_top, _), places) in seen {
         for group in agreeing(places) {
             // A number that counts the pages is proof enough; mere repetition is not.
@@ -71,20 +66,31 @@ pub(super) fn remove(sheets: &mut [Sheet]) -> usize {
             }
         }
     }
-    let mut n_removed = 0;
-    for (sheet, lines) in sheets.iter_mut().zip(&mut running) {
+    let mut n_apart = 0;
+    for ((sheet, mut lines), n_numbers) in sheets.iter_mut().zip(running).zip(n_numbers) {
+        let mut of_margin = lines[..n_numbers].to_vec();
+        of_margin.sort_unstable();
         lines.sort_unstable();
         lines.dedup();
-        n_removed += lines.len();
+        n_apart += lines.len();
+        let mut taken = Vec::with_capacity(lines.len());
         for &line in lines.iter().rev() {
             let gone = sheet.lines.remove(line);
             // The line after it begins a block if this one did.
             if let Some(next) = sheet.lines.get_mut(line) {
                 next.begins_block |= gone.begins_block;
             }
+            taken.push((of_margin.binary_search(&line).is_ok(), gone));
+        }
+        taken.sort_by(|(_, a), (_, b)| b.y.total_cmp(&a.y));
+        let (margin, edges): (Vec<_>, Vec<_>) = taken.into_iter().partition(|(is_margin, _)| *is_margin);
+        sheet.running = edges.into_iter().map(|(_, line)| line.text).collect();
+        if !margin.is_empty() {
+            let numbers: Vec<String> = margin.into_iter().map(|(_, line)| line.text).collect();
+            sheet.running.push(numbers.join(" "));
         }
     }
-    n_removed
+    n_apart
 }
 
 /// The numbers down the margin of a court paper: ten or more, one above the other, in order.
@@ -220,6 +226,7 @@ fn is_apart(sheet: &Sheet, line: usize, is_top: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::PageStatus;
     use super::super::reflow::{Kind, Line};
     use super::*;
 
@@ -233,7 +240,15 @@ mod tests {
             kind: Kind::Body,
             begins_block: false,
         });
-        Sheet { lines: lines.collect(), bottom: 0.0, top: 792.0 }
+        Sheet {
+            lines: lines.collect(),
+            running: Vec::new(),
+            status: PageStatus::Text,
+            has_marks: false,
+            image_part: 0.0,
+            bottom: 0.0,
+            top: 792.0,
+        }
     }
 
     fn left(sheets: &[Sheet]) -> Vec<&str> {
@@ -248,7 +263,7 @@ mod tests {
                 sheet(&[("A Report", 750.0), (&body, 600.0), (&number, 30.0)])
             })
             .collect();
-        assert_eq!(remove(&mut sheets), 10);
+        assert_eq!(set_apart(&mut sheets), 10);
         assert_eq!(left(&sheets), ["body 0", "body 1", "body 2", "body 3", "body 4"]);
     }
 
@@ -258,7 +273,7 @@ mod tests {
             .into_iter()
             .map(|number| sheet(&[("text", 600.0), (number, 30.0)]))
             .collect();
-        assert_eq!(remove(&mut sheets), 3);
+        assert_eq!(set_apart(&mut sheets), 3);
     }
 
     #[test]
@@ -270,7 +285,7 @@ mod tests {
                 sheet(&[("text", 600.0), (&note, 40.0)])
             })
             .collect();
-        assert_eq!(remove(&mut sheets), 0);
+        assert_eq!(set_apart(&mut sheets), 0);
     }
 
     #[test]
@@ -287,7 +302,7 @@ mod tests {
                 ])
             })
             .collect();
-        assert_eq!(remove(&mut sheets), 0);
+        assert_eq!(set_apart(&mut sheets), 0);
     }
 
     #[test]
@@ -306,7 +321,7 @@ mod tests {
             });
         }
         let mut sheets = [page];
-        assert_eq!(remove(&mut sheets), 28);
+        assert_eq!(set_apart(&mut sheets), 28);
         assert_eq!(left(&sheets), ["text", "2 more", "5"]);
     }
 
@@ -314,6 +329,6 @@ mod tests {
     fn two_pages_are_not_enough() {
         let mut sheets: Vec<_> =
             (0..2).map(|_| sheet(&[("A Report", 750.0), ("body", 600.0)])).collect();
-        assert_eq!(remove(&mut sheets), 0);
+        assert_eq!(set_apart(&mut sheets), 0);
     }
 }

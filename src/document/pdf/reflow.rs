@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::sentence;
+
 /// A printed line and where it stands on its page, in points, the origin at the lower left.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
@@ -35,6 +37,17 @@ pub(super) struct Paragraph {
     is_indented: bool,
     /// Its last line reaches the block's right edge.
     is_full: bool,
+}
+
+impl Paragraph {
+    /// Keeps the last sentence, or what the page has of it, and returns those before it.
+    pub(super) fn part_at_last_sentence(&mut self) -> Option<Self> {
+        let start = sentence::split(&self.text).last()?.start;
+        let rest = self.text.split_off(start);
+        let first = Self { text: self.text.trim_end().to_owned(), ..self.clone() };
+        self.text = rest;
+        (!first.text.is_empty()).then_some(first)
+    }
 }
 
 /// How often each word stands in the document, in lower case, hyphenated words whole.
@@ -237,6 +250,16 @@ pub(super) fn has_leader(line: &str) -> bool {
     words.ends_with(" ... ") || words.ends_with(" . ")
 }
 
+/// How many rows of dots lead to page numbers in a text, which may hold several entries.
+pub(super) fn n_leaders(text: &str) -> usize {
+    let leads = |rest: &&str| {
+        let rest = rest.trim_start_matches([' ', '|']);
+        let number = rest.split([' ', '\n']).next().unwrap_or_default();
+        !number.is_empty() && number.len() <= 8 && number.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    text.split(" ...").skip(1).filter(leads).count()
+}
+
 fn begins_entry(line: &str) -> bool {
     line.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit())
 }
@@ -263,7 +286,7 @@ pub(super) fn runs_on(last: &Paragraph, next: &Paragraph) -> bool {
         || (last.is_full && !next.is_indented && !first.is_some_and(is_superscript))
 }
 
-/// Where the footnotes at the foot of a page begin, if the text above them runs on.
+/// Where the footnotes at the foot of a page begin.
 ///
 /// They are the smaller type at the page's end, the first of them marked with a number or a sign.
 pub(super) fn footnotes(paragraphs: &[Paragraph], body_size: f32) -> Option<usize> {
