@@ -80,6 +80,14 @@ pub struct Reading {
     /// Password of locked PDFs
     #[arg(long, value_name = "TEXT", env = "LONGSUM_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
+
+    /// Program that reads PDF pages without a text layer, called as `ocrmypdf` is
+    #[arg(long, value_name = "PROGRAM")]
+    pub ocr: Option<String>,
+
+    /// Languages of these pages, as that program calls them, such as eng+deu
+    #[arg(long, value_name = "LANGUAGES", requires = "ocr")]
+    pub ocr_language: Option<String>,
 }
 
 /// Summarizes each document to the length of its reference and prints ROUGE-1, ROUGE-2 and ROUGE-L

@@ -124,7 +124,9 @@ fn one(
 
 /// Reads a document, or the pages asked for.
 fn read(input: &Input, reading: &args::Reading) -> Result<Document> {
-    let how = document::Reading { password: reading.password.clone() };
+    let language = reading.ocr_language.clone();
+    let ocr = reading.ocr.clone().map(|program| document::Ocr { program, language });
+    let how = document::Reading { password: reading.password.clone(), ocr };
     Ok(input.read(&how, reading.pages)?)
 }
 

@@ -4,9 +4,9 @@ use super::Format;
 use super::{archive, html, mail};
 
 /// Extensions of the files that are taken for documents where names are all that is known.
-pub const EXTENSIONS: [&str; 19] = [
+pub const EXTENSIONS: [&str; 21] = [
     "pdf", "html", "htm", "xhtml", "epub", "docx", "docm", "dotx", "odt", "ott", "rtf", "eml",
-    "mbox", "md", "markdown", "mdown", "mkd", "txt", "text",
+    "mbox", "mht", "mhtml", "md", "markdown", "mdown", "mkd", "txt", "text",
 ];
 
 /// Whether a file is named as a document, or as one packed with gzip, or as a ZIP archive.

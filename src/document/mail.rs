@@ -397,21 +397,31 @@ impl Reader<'_> {
         }
         let mut kept = String::with_capacity(text.len());
         let mut rest = text;
+        // What has no end is text; its end is looked for once.
+        let (mut has_file_end, mut has_armor_end) = (true, true);
+        let after_end = |text: &'a str, end: &str, is_looked_for: &mut bool| {
+            let at = if *is_looked_for { text.find(end) } else { None };
+            *is_looked_for = at.is_some();
+            at.map(|at| text[at + end.len()..].split_once('\n').map_or("", |(_, after)| after))
+        };
         while !rest.is_empty() {
             let n = rest.find('\n').map_or(rest.len(), |at| at + 1);
             let (line, after) = rest.split_at(n);
             let words = line.trim_end();
             rest = after;
             if words == "-----BEGIN PGP SIGNED MESSAGE-----" {
-                // The names of hashes stand up to the next blank line.
-                rest = after.split_once("\n\n").map_or(after, |(_, text)| text);
-            } else if words.starts_with("-----BEGIN PGP ") && words.ends_with("-----") {
-                let end = after.find("-----END PGP ").unwrap_or(after.len());
-                rest = after[end..].split_once('\n').map_or("", |(_, text)| text);
-            } else if let Some(name) = uuencoded(words, after) {
+                while rest.starts_with("Hash:") {
+                    rest = rest.split_once('\n').map_or("", |(_, after)| after);
+                }
+            } else if words.starts_with("-----BEGIN PGP ")
+                && let Some(after) = after_end(after, "\n-----END PGP ", &mut has_armor_end)
+            {
+                rest = after;
+            } else if let Some(name) = uuencoded(words, after)
+                && let Some(after) = after_end(after, "\nend", &mut has_file_end)
+            {
                 self.beside.attachment(name);
-                rest = after.split_once("\nend").map_or("", |(_, text)| text);
-                rest = rest.split_once('\n').map_or("", |(_, text)| text);
+                rest = after;
             } else {
                 kept.push_str(line);
             }
@@ -493,7 +503,8 @@ fn people(raw: &[u8], with_address: bool) -> Vec<String> {
             '"' => is_quoted = !is_quoted,
             '<' | '(' if !is_quoted => depth += 1,
             '>' | ')' if !is_quoted => depth = depth.saturating_sub(1),
-            ',' if !is_quoted && depth == 0 => {
+            // Some programs write semicolons.
+            ',' | ';' if !is_quoted && depth == 0 => {
                 people.extend(person(&field[start..at], with_address));
                 start = at + 1;
             }
@@ -571,7 +582,7 @@ mod tests {
 
     const MESSAGE: &str = "Received: from a by b; Tue, 3 Mar 2020 10:00:01 +0000\r\n\
         From: =?utf-8?q?Ann_L=C3=A9e?= <ann@example.org>\r\n\
-        To: \"Ray, Bob\" <bob@example.org>,\r\n carol@example.org (Carol Day),\r\n \
+        To: \"Ray, Bob\" <bob@example.org>,\r\n carol@example.org (Carol Day);\r\n \
         d@example.org, e@example.org\r\n\
         Date: Tue, 03 Mar 2020 10:00:00 +0000 (GMT)\r\n\
         Subject: =?utf-8?b?VGhlIHF1YXkg4oCTIG9wZW4=?=\r\n\
@@ -705,6 +716,8 @@ mod tests {
             "It is so.\nAnn",
             None,
         );
+        let open = "-----BEGIN PGP SIGNATURE-----\n\nbegin 644 a.bin\n#0V%T\nAnn";
+        check(&format!("\n{open}"), open, None);
     }
 
     #[test]
@@ -764,6 +777,9 @@ mod tests {
     #[test]
     fn parts_in_parts_are_read_to_a_depth() {
         let n = 30_000;
+        for open in ["-----BEGIN PGP A-----\n", "begin 644 a\n#0V%T\n"] {
+            assert!(read(&format!("From: a\n\n{}", open.repeat(n))).text.len() > n);
+        }
         for nest in [
             "Content-Type: message/rfc822\n\n",
             "Content-Type: multipart/mixed; boundary=x#\n\n--x#\n",

@@ -12,6 +12,7 @@ mod html;
 mod kind;
 mod mail;
 mod markdown;
+mod ocr;
 mod odt;
 mod package;
 mod pdf;
@@ -30,6 +31,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 pub use self::kind::{EXTENSIONS, is_named_as_document};
+pub use self::ocr::Ocr;
 
 /// A document: where it came from, its text, and what is known of its pages.
 ///
@@ -415,6 +417,8 @@ pub fn members(path: &Path) -> Result<Vec<String>, DocumentError> {
 pub struct Reading {
     /// The password of locked PDFs.
     pub password: Option<String>,
+    /// What reads the pages of PDFs that have no text layer; nothing, if not said.
+    pub ocr: Option<Ocr>,
 }
 
 impl Reading {
@@ -466,6 +470,43 @@ impl Reading {
     }
 }
 
+/// Reads a PDF, and its scanned pages with the program that was named for it.
+fn read_pdf(source: Source, bytes: Vec<u8>, reading: &Reading) -> Result<Document, DocumentError> {
+    let password = reading.password.as_deref();
+    let Some(ocr) = &reading.ocr else { return pdf::read(source, bytes, password) };
+    let mut document = pdf::read(source.clone(), bytes.clone(), password)?;
+    let scanned = document.page_ranges(PageStatus::NeedsOcr);
+    if scanned.is_empty() {
+        return Ok(document);
+    }
+    let read = ocr.run(&bytes, &scanned).and_then(|found| {
+        let read = pdf::read(source, found, password).map_err(|error| error.to_string())?;
+        let n_pages = (read.pages.len(), document.pages.len());
+        if n_pages.0 == n_pages.1 {
+            Ok(read)
+        } else {
+            Err(format!("`{}` gave back {} pages of {}", ocr.program, n_pages.0, n_pages.1))
+        }
+    });
+    let range = |&(first, last): &(u32, u32)| {
+        if first == last { format!("page {first}") } else { format!("pages {first} to {last}") }
+    };
+    let pages = scanned.iter().map(range).collect::<Vec<_>>().join(", ");
+    match read {
+        Ok(mut read) => {
+            let title = document.source.title.take().or(read.source.title.take());
+            read.source = Source { title, ..document.source };
+            let message = format!("{pages} have no text layer and were read by `{}`", ocr.program);
+            read.warnings.push(Warning::new("ocr", message));
+            Ok(read)
+        }
+        Err(reason) => {
+            document.warnings.push(Warning::new("ocr_failed", format!("{pages}: {reason}")));
+            Ok(document)
+        }
+    }
+}
+
 /// A source as it is known before its bytes are looked at.
 fn source(uri: &str, bytes: &[u8]) -> Source {
     Source {
@@ -485,7 +526,7 @@ fn read_as(
 ) -> Result<Document, DocumentError> {
     source.format = format;
     let mut document = match format {
-        Format::Pdf => pdf::read(source, bytes, reading.password.as_deref()),
+        Format::Pdf => read_pdf(source, bytes, reading),
         Format::Text => text::read(source, &bytes),
         Format::Markdown => markdown::read(source, &bytes),
         Format::Html => html::read(source, &bytes),

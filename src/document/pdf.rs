@@ -15,7 +15,7 @@ mod lines;
 mod page;
 mod reflow;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

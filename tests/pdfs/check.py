@@ -1,10 +1,9 @@
 """Reads every file of a corpus that make.sh made, and says what went wrong.
 
-    check.py OUT PROGRAM [ARGUMENT...]          such as: check.py /tmp/corpus longsum extract --format json
-    check.py OUT --jobs 2 --limit 60 PROGRAM ... {} ...
+    check.py [--jobs 2] [--limit 60] OUT PROGRAM [ARGUMENT...]
+    check.py OUT target/release/longsum extract {} --format json
 
-FILE goes where `{}` stands, else behind the first argument-free part: `PROGRAM [ARGUMENT...] FILE`.
-`longsum extract` takes its options behind the file: `check.py OUT longsum extract {} --format json`.
+The file's name goes where `{}` stands, else behind the last argument.
 The password is given in the environment variable PASSWORD, and to an argument `{password}`, whose
 argument before it is left out too where a file has none.
 

@@ -58,7 +58,7 @@ fn pages_with(font: &[Vec<u8>], contents: &[&str]) -> Vec<u8> {
     file(&objects, "")
 }
 
-fn pages(contents: &[&str]) -> Vec<u8> {
+pub(in super::super) fn pages(contents: &[&str]) -> Vec<u8> {
     let font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>";
     pages_with(&[font.into()], contents)
 }
@@ -67,7 +67,7 @@ fn statuses(document: &Document) -> Vec<PageStatus> {
     document.pages.iter().map(|page| page.status).collect()
 }
 
-const TEXT: &str = "BT /F1 12 Tf 72 700 Td (Some words.) Tj ET";
+pub(in super::super) const TEXT: &str = "BT /F1 12 Tf 72 700 Td (Some words.) Tj ET";
 
 #[test]
 fn every_page_is_accounted_for() {
