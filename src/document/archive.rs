@@ -606,7 +606,7 @@ mod tests {
         let bytes = zip.finish().unwrap().into_inner();
         assert_eq!(error(bytes.clone()), "`a.zip/a.txt` is locked with a password");
         let read = |password: &str| {
-            let reading = Reading { password: Some(password.to_owned()) };
+            let reading = Reading { password: Some(password.to_owned()), ..Reading::default() };
             reading.bytes("a.zip", bytes.clone(), Some("zip"))
         };
         assert_eq!(read("quay").unwrap().text, "One.");

@@ -1,6 +1,7 @@
 //! A document as it grows: pages, and on them headings, paragraphs and asides in reading order.
 
 pub(super) mod flow;
+pub(super) mod names;
 pub(super) mod signs;
 
 use super::{Aside, AsideKind, Document, Heading, Page, PageStatus, Source, Warning, clean};

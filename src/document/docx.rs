@@ -8,9 +8,10 @@ mod styles;
 use std::collections::HashMap;
 
 use self::math::Math;
-use self::numbering::{Counters, Numbering};
+use self::numbering::{Counters, Mark, Numbering};
 use self::styles::Styles;
 use super::build::flow::{Block, Flow, join};
+use super::build::names;
 use super::build::signs::{self, Numeral};
 use super::package::xml::{Node, Step, Tag};
 use super::package::{Fault, Package, resolve};
@@ -238,7 +239,7 @@ struct Paragraph {
     kind: Option<AsideKind>,
     /// The number of its list, and the level in it.
     list: Option<(String, Option<usize>)>,
-    /// Its end was deleted: the next paragraph continues it.
+    /// The next paragraph continues it.
     is_joined: bool,
     /// The outline level that it states itself.
     outline: Option<u8>,
@@ -347,7 +348,7 @@ impl<'p> Reader<'p> {
             "fldChar" => self.field(tag),
             "fldSimple" => {
                 let instruction = tag.attribute("instr").unwrap_or_default();
-                let kind = kind_of_field(&instruction);
+                let kind = names::of_field(&instruction);
                 self.fields.push(Field { instruction, is_result: true, kind });
             }
             "footnoteReference" => self.note(tag, false),
@@ -407,6 +408,10 @@ impl<'p> Reader<'p> {
             }
             // These are properties of the mark that ends the paragraph.
             "del" | "moveFrom" => paragraph.is_joined = true,
+            // A large letter, with the rest of its word in the next paragraph.
+            "framePr" if tag.attribute("dropCap").is_some_and(|it| it != "none") => {
+                paragraph.is_joined = true;
+            }
             "tabs" | "pPrChange" | "rPrChange" | "sectPr" | "numberingChange" => return Step::Over,
             _ => {}
         }
@@ -436,20 +441,17 @@ impl<'p> Reader<'p> {
         }
         self.settle(&mut paragraph);
         let Paragraph { words, level, kind, list, after, .. } = paragraph;
-        let mark = list.as_ref().map(|(id, level)| {
-            self.counters.next(&self.parts.numbering, id, level.unwrap_or(0)).unwrap_or_default()
-        });
+        let (list, depth) = list.map_or((None, 0), |(id, level)| (Some(id), level.unwrap_or(0)));
+        let mark = list.map(|id| self.counters.next(&self.parts.numbering, &id, depth));
         self.flow.put(match (kind, level, mark) {
             (Some(kind), ..) => Block::Aside(kind, words),
             (_, Some(_), _) if words.trim().is_empty() => Block::Paragraph(String::new()),
-            (_, Some(level), mark) => {
-                Block::Heading(level, format!("{} {words}", mark.unwrap_or_default()))
+            (_, Some(level), Some(Mark::Number(mark))) => {
+                Block::Heading(level, format!("{mark} {words}"))
             }
-            (_, _, Some(mark)) => {
-                let depth = list.and_then(|(_, level)| level).unwrap_or(0);
-                let mark = if mark.is_empty() { "-".to_owned() } else { mark };
-                Block::Item { depth, mark, words }
-            }
+            (_, Some(level), _) => Block::Heading(level, words),
+            (_, _, Some(Mark::Number(mark))) => Block::Item { depth, mark, words },
+            (_, _, Some(Mark::Bullet)) => Block::Item { depth, mark: "-".to_owned(), words },
             _ => Block::Paragraph(words),
         });
         after.into_iter().for_each(|block| self.flow.put(block));
@@ -459,7 +461,7 @@ impl<'p> Reader<'p> {
     fn settle(&mut self, paragraph: &mut Paragraph) {
         let style = paragraph.style.as_deref().map(|id| self.parts.styles.get(id)).unwrap_or_default();
         paragraph.level = match paragraph.outline {
-            Some(outline) => styles::rank(outline),
+            Some(outline) => names::rank(outline),
             None => style.level,
         };
         if paragraph.list.is_none() {
@@ -517,7 +519,7 @@ impl<'p> Reader<'p> {
             Some("separate") => {
                 if let Some(field) = self.fields.last_mut() {
                     field.is_result = true;
-                    field.kind = kind_of_field(&field.instruction);
+                    field.kind = names::of_field(&field.instruction);
                 }
             }
             Some("end") => {
@@ -597,23 +599,6 @@ fn is_on(tag: &Tag<'_>) -> bool {
 
 fn is_on_attribute(tag: &Tag<'_>, name: &str) -> bool {
     matches!(tag.attribute(name).as_deref(), Some("1" | "true" | "on"))
-}
-
-/// What the result of a field is, if it is not text.
-fn kind_of_field(instruction: &str) -> Option<AsideKind> {
-    let instruction = instruction.trim().to_uppercase();
-    let mut words = instruction.split_whitespace();
-    match words.next()? {
-        "TOC" | "TOA" => Some(AsideKind::Contents),
-        "INDEX" | "BIBLIOGRAPHY" => Some(AsideKind::Reference),
-        "ADDIN" => {
-            let add_in = words.next()?;
-            let is_list = ["BIBL", "REFLIST", "BIBLIOGRAPHY"].iter().any(|end| add_in.ends_with(end));
-            let is_list = is_list || add_in == "MENDELEY" && words.next() == Some("BIBLIOGRAPHY");
-            is_list.then_some(AsideKind::Reference)
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -744,6 +729,10 @@ mod tests {
             <w:p><w:pPr><w:pPrChange><w:pPr><w:pStyle w:val='L'/></w:pPr></w:pPrChange></w:pPr><w:r><w:t>two</w:t></w:r></w:p>
             <w:p><w:pPr><w:rPr><w:del/></w:rPr></w:pPr><w:r><w:t>last</w:t></w:r></w:p>",
             "abe\n\none two\n\nlast",
+        );
+        check(
+            "<w:p><w:pPr><w:framePr w:dropCap='drop'/></w:pPr><w:r><w:t>D</w:t></w:r></w:p><w:p><w:r><w:t>eep</w:t></w:r></w:p>",
+            "Deep",
         );
     }
 
@@ -910,7 +899,7 @@ mod tests {
         let main = format!("<w:document>{}{}</w:document>", p("Own", "one"), p("L", "two"));
         for end in 0..main.len() {
             if let Ok(document) = open(packed(&[("word/document.xml", &main[..end])])) {
-                assert!("One\n\n- two".to_lowercase().starts_with(&document.text));
+                assert!("one\n\ntwo".starts_with(&document.text));
                 assert_eq!(document.warnings.len(), 1);
             }
         }

@@ -65,7 +65,7 @@ fn place_of_book(package: &mut Package<'_>, faults: &mut Vec<Fault>) -> Option<S
         }));
     }
     let stated = stated.filter(|place| package.has(place));
-    stated.or_else(|| package.find(".opf").map(str::to_owned))
+    stated.or_else(|| package.find_all(".opf").into_iter().next())
 }
 
 /// What the book says of itself.

@@ -288,6 +288,10 @@ impl Writer {
                 Kind::Words => self.words(&node.text),
                 Kind::Dropped | Kind::Title => at = node.end,
                 Kind::Link if is_sign(&nodes[at..node.end]) => at = node.end,
+                Kind::Link if self.is_at_word() && is_number(&nodes[at..node.end]) => {
+                    self.note_mark(&line(&nodes[at..node.end]));
+                    at = node.end;
+                }
                 Kind::NoteMark => {
                     self.note_mark(&line(&nodes[at..node.end]));
                     at = node.end;
@@ -509,6 +513,13 @@ impl Writer {
         true
     }
 
+    /// Whether a word or a sentence ends here, with nothing behind it.
+    fn is_at_word(&self) -> bool {
+        let is_end = |c: char| c.is_alphabetic() || ".,;:!?)\u{201D}\u{2019}".contains(c);
+        let is_apart = self.is_apart || self.n_breaks > 0 || self.mark.is_some();
+        !is_apart && self.row.is_none() && self.text.ends_with(is_end)
+    }
+
     /// Writes what leads to a note: `[1]`, whatever the signs around the number are.
     fn note_mark(&mut self, mark: &str) {
         let number = mark.trim_matches(['[', ']', '(', ')']);
@@ -596,6 +607,12 @@ fn aside(node: &Node) -> Option<AsideKind> {
     }
 }
 
+/// Whether a link shows the number of a note, without raising it.
+fn is_number(link: &[Node]) -> bool {
+    let [words] = link else { return false };
+    (1..4).contains(&words.text.len()) && words.text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Whether a link shows no words: a sign at a heading, or at a note the way back.
 fn is_sign(link: &[Node]) -> bool {
     let Some(words) = link.first() else { return false };
@@ -671,6 +688,7 @@ mod tests {
         check("<h2><a href='#a'>§</a>Quay</h2>", "Quay");
         check("a<a role=doc-noteref href=x>1</a> b<a role='doc-noteref' href=x>(*)</a>", "a[1] b[*]");
         check("a <a role=doc-noteref href=x>see there</a> b", "a see there b");
+        check("a quay<a href='#f'>12</a>. It is old.<a href=x>3</a> 4<a href=x>5</a> <a href=x>6</a>", "a quay[12]. It is old.[3] 45 6");
         check("It ends<span role=doc-pagebreak>12</span> here.", "It ends here.");
     }
 

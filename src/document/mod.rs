@@ -329,7 +329,7 @@ pub enum DocumentError {
         kind: &'static str,
     },
     /// The file holds binary data.
-    #[error("`{uri}` is not text: {n_nul} of its {n_bytes} bytes are zero")]
+    #[error("`{uri}` is not text in a known encoding ({n_bytes} bytes, {n_nul} of them zero)")]
     Binary {
         /// The file.
         uri: String,

@@ -1,15 +1,17 @@
 //! ODT (OpenDocument 1.x text): the paragraphs of the content, without what was deleted from it.
 
+mod formula;
 mod lists;
 
 use std::collections::{HashMap, HashSet};
 
+use self::formula::Formula;
 use self::lists::Lists;
 use super::build::Builder;
 use super::build::flow::{Block, Flow, join};
-use super::package::Package;
 use super::package::xml::{Node, Step, Tag};
-use super::{AsideKind, Document, DocumentError, PageStatus, Source, clean};
+use super::package::{Fault, Package, resolve};
+use super::{AsideKind, Document, DocumentError, PageStatus, Source, clean, html};
 
 const CONTENT: &str = "content.xml";
 const STYLES: &str = "styles.xml";
@@ -41,6 +43,7 @@ pub(super) fn read(mut source: Source, bytes: &[u8]) -> Result<Document, Documen
         }));
         source.title = Some(clean::line(&title)).filter(|title| !title.is_empty());
     }
+    reader.formulas = formulas(&mut package, &mut faults);
     reader.flow.builder.begin_page(None);
     match package.xml(CONTENT, |node| reader.take(node)) {
         // Without a word of it, there is no document.
@@ -77,6 +80,18 @@ fn is_locked(package: &mut Package<'_>) -> bool {
     is_locked
 }
 
+/// The formulas of a text, by the names of the objects that they are.
+fn formulas(package: &mut Package<'_>, faults: &mut Vec<Fault>) -> HashMap<String, String> {
+    let mut formulas = HashMap::new();
+    for part in package.find_all("/content.xml") {
+        let mut formula = Formula::default();
+        faults.extend(package.xml(&part, |node| formula.take(node)));
+        let object = part.trim_end_matches("/content.xml").to_owned();
+        formulas.extend(formula.finish().map(|line| (object, line)));
+    }
+    formulas
+}
+
 /// Where the reader stands in the content.
 #[derive(Default)]
 struct Reader {
@@ -87,8 +102,13 @@ struct Reader {
     bases: HashMap<String, String>,
     /// Styles of words and sections that are not shown.
     hidden: HashSet<String>,
+    /// Styles of words that are raised.
+    raised: HashSet<String>,
     /// The style whose definition is open.
     open_style: String,
+    formulas: HashMap<String, String>,
+    /// For each span of words that is open, whether it is raised.
+    spans: Vec<bool>,
     is_body: bool,
     /// The paragraphs that are open: one in a box or a note is inside another.
     paragraphs: Vec<Paragraph>,
@@ -141,8 +161,15 @@ impl Reader {
                         self.bases.insert(self.open_style.clone(), base);
                     }
                 }
-                "text-properties" | "section-properties" if tag.has("display", "none") => {
-                    self.hidden.insert(self.open_style.clone());
+                "text-properties" | "section-properties" => {
+                    if tag.has("display", "none") {
+                        self.hidden.insert(self.open_style.clone());
+                    }
+                    // A word, or how far up: `super 58%`, `33% 58%`.
+                    let position = tag.attribute("text-position").unwrap_or_default();
+                    if position.starts_with("super") || position.starts_with(|c: char| c.is_ascii_digit()) {
+                        self.raised.insert(self.open_style.clone());
+                    }
                 }
                 _ => {}
             }
@@ -159,6 +186,10 @@ impl Reader {
             "title" if tag.prefix() != "text" => return Step::Over,
             name if name.ends_with("-source") => return Step::Over,
             "span" | "section" if self.is_hidden(tag) => return Step::Over,
+            "span" => {
+                let style = tag.attribute("style-name").unwrap_or_default();
+                self.spans.push(self.raised.contains(&style));
+            }
             "p" => self.begin_paragraph(None, tag),
             "h" => {
                 let level = tag.attribute("outline-level").and_then(|level| level.parse().ok());
@@ -181,6 +212,12 @@ impl Reader {
             | "user-index" => self.indexes.push(AsideKind::Contents),
             "alphabetical-index" | "bibliography" => self.indexes.push(AsideKind::Reference),
             "image" => self.has_images = true,
+            "object" => {
+                let object = resolve(CONTENT, &tag.attribute("href").unwrap_or_default());
+                if let Some(formula) = self.formulas.get(&object.to_lowercase()).cloned() {
+                    self.words(&formula);
+                }
+            }
             _ => {}
         }
         Step::In
@@ -188,6 +225,9 @@ impl Reader {
 
     fn end(&mut self, name: &str) {
         match name {
+            "span" => {
+                self.spans.pop();
+            }
             "p" | "h" => self.end_paragraph(),
             "list" => self.lists.end(),
             "table" => self.flow.end_table(),
@@ -270,9 +310,11 @@ impl Reader {
     }
 
     fn words(&mut self, words: &str) {
-        if let Some(paragraph) = self.paragraphs.last_mut() {
-            paragraph.words.push_str(words);
-        }
+        let Some(paragraph) = self.paragraphs.last_mut() else { return };
+        let is_raised = self.spans.last() == Some(&true);
+        let raised: Option<String> =
+            if is_raised { words.chars().map(html::raise).collect() } else { None };
+        paragraph.words.push_str(raised.as_deref().unwrap_or(words));
     }
 
     fn has_no_words(&self) -> bool {
@@ -299,9 +341,12 @@ mod tests {
     const AUTOMATIC: &str = "<office:automatic-styles>
         <style:style style:name='P1' style:parent-style-name='Title'/>
         <style:style style:name='T1'><style:text-properties text:display='none'/></style:style>
+        <style:style style:name='T2'><style:text-properties style:text-position='super 58%'/></style:style>
+        <style:style style:name='T3'><style:text-properties style:text-position='-33% 58%'/></style:style>
         <text:list-style style:name='L1'><text:list-level-style-number text:level='1' style:num-format='1' style:num-suffix='.'/>
         <text:list-level-style-number text:level='2' style:num-format='a' style:num-prefix='(' style:num-suffix=')' text:display-levels='2'/></text:list-style>
-        <text:list-style style:name='L2'><text:list-level-style-bullet text:level='1'/></text:list-style></office:automatic-styles>";
+        <text:list-style style:name='L2'><text:list-level-style-bullet text:level='1' text:bullet-char='•'/></text:list-style>
+        <text:list-style style:name='L3'><text:list-level-style-bullet text:level='1' text:bullet-char=' '/></text:list-style></office:automatic-styles>";
 
     fn file(body: &str) -> Vec<u8> {
         let content = format!(
@@ -311,6 +356,7 @@ mod tests {
             ("mimetype", "application/vnd.oasis.opendocument.text"),
             ("content.xml", &content),
             ("styles.xml", "<office:document-styles><style:style style:name='Title'/></office:document-styles>"),
+            ("Object 1/content.xml", "<math><msup><mi>x</mi><mi>y</mi></msup></math>"),
             ("meta.xml", "<office:document-meta><dc:title>On\nQuays</dc:title></office:document-meta>"),
         ])
     }
@@ -344,6 +390,15 @@ mod tests {
     }
 
     #[test]
+    fn powers_and_formulas() {
+        check(
+            "<text:p>m<text:span text:style-name='T2'>2</text:span><text:span text:style-name='T3'>3</text:span>4
+            <draw:frame><draw:object xlink:href='./Object%201'/><draw:image xlink:href='x'/></draw:frame></text:p>",
+            "m²34 x^y",
+        );
+    }
+
+    #[test]
     fn lists_are_lines_with_their_numbers() {
         let item = |inside: &str| format!("<text:list-item>{inside}</text:list-item>");
         let p = |words: &str| format!("<text:p>{words}</text:p>");
@@ -353,7 +408,7 @@ mod tests {
                 "<text:list text:style-name='L1'>{}{}</text:list>{}
                 <text:list text:style-name='L1' text:continue-numbering='true'>{}</text:list>
                 <text:list text:style-name='L1'><text:list-item text:start-value='7'>{}</text:list-item></text:list>
-                <text:list text:style-name='L2'><text:list-header>{}</text:list-header>{}</text:list>",
+                <text:list text:style-name='L2'><text:list-header>{}</text:list-header>{}</text:list><text:list text:style-name='L3'>{}</text:list>",
                 item(&p("a")),
                 item(&format!("{}{}{inner}", p("b"), p("more"))),
                 p("between"),
@@ -361,8 +416,9 @@ mod tests {
                 p("g"),
                 p("head"),
                 item(&p("z")),
+                item(&p("set in")),
             ),
-            "1. a\n2. b\n\nmore\n\n  (2.a) x\n  (2.b) y\n\nbetween\n\n3. c\n7. g\n\nhead\n\n- z",
+            "1. a\n2. b\n\nmore\n\n  (2.a) x\n  (2.b) y\n\nbetween\n\n3. c\n7. g\n\nhead\n\n- z\n\nset in",
         );
     }
 

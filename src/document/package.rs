@@ -79,9 +79,12 @@ impl<'a> Package<'a> {
         self.places.contains_key(&key(name))
     }
 
-    /// The first part, by name, that ends like this.
-    pub(super) fn find(&self, end: &str) -> Option<&str> {
-        self.places.keys().filter(|name| name.ends_with(end)).min().map(String::as_str)
+    /// The parts that end like this, in the order of their names.
+    pub(super) fn find_all(&self, end: &str) -> Vec<String> {
+        let mut found: Vec<String> =
+            self.places.keys().filter(|name| name.ends_with(end)).cloned().collect();
+        found.sort_unstable();
+        found
     }
 
     /// A part, unpacked while it is read.
@@ -199,7 +202,7 @@ pub(super) mod tests {
         let mut package = Package::open("-", &bytes).unwrap();
         assert_eq!(package.bytes("/word/document.xml").unwrap(), b"one");
         assert!(package.has("A/b.opf") && !package.has("b.opf"));
-        assert_eq!(package.find(".opf"), Some("a.opf"));
+        assert_eq!(package.find_all(".opf"), ["a.opf", "a/b.opf"]);
         assert_eq!(package.bytes("x"), Err(Fault::Missing("x".into())));
     }
 

@@ -38,8 +38,17 @@ pub(super) fn read(
     password: Option<&str>,
 ) -> Result<Document, DocumentError> {
     let damage = damage(&bytes);
-    let file = open(&source.uri, bytes, password)?;
-    let n_pages = fenced(|| file.page_count()).unwrap_or(0);
+    let mut file = open(&source.uri, bytes, password)?;
+    let mut n_pages = fenced(|| file.page_count()).unwrap_or(0);
+    let mut warnings: Vec<Warning> =
+        damage.map(|message| Warning::new("damaged_file", message)).into_iter().collect();
+    if n_pages == 0 {
+        // The table of objects may point anywhere. Without it the backend looks for them itself.
+        file = open(&source.uri, without_table(file.bytes()), password)?;
+        n_pages = fenced(|| file.page_count()).unwrap_or(0);
+        let message = "its table of objects leads nowhere; they were searched for".to_owned();
+        warnings.push(Warning::new("damaged_file", message));
+    }
     if n_pages == 0 {
         let reason = "no pages found".to_owned();
         return Err(DocumentError::Damaged { uri: source.uri, reason });
@@ -51,8 +60,6 @@ pub(super) fn read(
     let seed = file.seed();
     drop(file);
 
-    let mut warnings: Vec<Warning> =
-        damage.map(|message| Warning::new("damaged_file", message)).into_iter().collect();
     let mut sheets = read_sheets(&seed, n_pages, &mut warnings);
     drop(seed);
     let n_running = furniture::set_apart(&mut sheets);
@@ -90,6 +97,18 @@ fn open(
         Some(Err(error)) => Err(damaged(error.to_string())),
         None => Err(damaged("the reader gave up on its structure".to_owned())),
     }
+}
+
+/// The file without what says where its table of objects stands.
+fn without_table(bytes: &[u8]) -> Vec<u8> {
+    const START: &[u8] = b"startxref";
+    let mut bytes = bytes.to_vec();
+    let found: Vec<usize> =
+        (0..bytes.len()).filter(|&at| bytes[at..].starts_with(START)).collect();
+    for at in found {
+        bytes[at..at + START.len()].fill(b' ');
+    }
+    bytes
 }
 
 /// All pages as lines. What the backend remembers is thrown away after each batch.

@@ -81,7 +81,10 @@ def run(program, file, password, options):
         resource.setrlimit(resource.RLIMIT_AS, (most * 2, most * 2))
 
     child = subprocess.Popen(
-        command(program, file, password), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
+        command(program, file, password),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
         preexec_fn=limit,
     )
     try:
@@ -137,11 +140,15 @@ def check(row, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--limit", type=float, default=60, help="seconds for one file")
-    parser.add_argument("--most-mb", type=int, default=4096, help="half of the address space of a child")
+    parser.add_argument(
+        "--most-mb", type=int, default=4096, help="half of the address space of a child"
+    )
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--only", default="", help="files whose name contains this")
     parser.add_argument("--json", type=pathlib.Path, help="where all faults go")
@@ -161,10 +168,15 @@ def main():
                 told.setdefault(row[0], []).append((kind, what))
                 print(f"{kind:8} {row[0]}: {what}", flush=True)
     slow.sort(reverse=True)
-    print(f"{len(rows)} files; " + (", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())) or "no fault"))
+    print(
+        f"{len(rows)} files; "
+        + (", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())) or "no fault")
+    )
     print("slowest: " + ", ".join(f"{name} {seconds:.1f} s" for seconds, name in slow[:5]))
     if options.json:
-        options.json.write_text(json.dumps({"faults": told, "seconds": {n: round(s, 2) for s, n in slow}}, indent=1))
+        options.json.write_text(
+            json.dumps({"faults": told, "seconds": {n: round(s, 2) for s, n in slow}}, indent=1)
+        )
     fatal = sum(counts.get(kind, 0) for kind in FATAL)
     sys.exit(1 if fatal or (options.strict and counts) else 0)
 

@@ -69,10 +69,12 @@ def pages(contents, font=HELVETICA, resources="", page="", catalog="", extra=(),
             of = f"[{parts}]"
         else:
             of = f"{file.stream(content, deflate=deflate)} 0 R"
-        kids.append(file.add(
-            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {of} "
-            f"/Resources << /Font << /F1 3 0 R >> {resources} >> {page} >>"
-        ))
+        kids.append(
+            file.add(
+                f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents {of} "
+                f"/Resources << /Font << /F1 3 0 R >> {resources} >> {page} >>"
+            )
+        )
     kids = " ".join(f"{kid} 0 R" for kid in kids)
     file.put(2, f"<< /Type /Pages /Count {len(contents)} /Kids [{kids}] >>")
     return file

@@ -49,11 +49,23 @@ impl Block {
     }
 }
 
-/// The words of some blocks on one line.
+/// The words of some blocks on one line, with the numbers of items.
 pub(in crate::document) fn join(blocks: &[Block]) -> String {
-    let words: Vec<&str> =
-        blocks.iter().map(Block::words).filter(|words| !words.trim().is_empty()).collect();
-    words.join(" ")
+    let mut line = String::new();
+    let blocks = blocks.iter().filter(|block| !block.words().trim().is_empty());
+    for (at, block) in blocks.enumerate() {
+        if at > 0 {
+            line.push(' ');
+        }
+        if let Block::Item { mark, .. } = block
+            && mark != "-"
+        {
+            line.push_str(mark);
+            line.push(' ');
+        }
+        line.push_str(block.words());
+    }
+    line
 }
 
 /// A document that paragraphs flow into.
@@ -311,12 +323,14 @@ mod tests {
         flow.put(Block::Item { depth: 1, mark: "a)".into(), words: "two".into() });
         let note = Block::Aside(AsideKind::Footnote, "[1] n".into());
         let (a, b, c) = ([paragraph("a"), note], [paragraph("b\nc"), paragraph("d")], [paragraph("")]);
+        let item = |mark: &str| Block::Item { depth: 0, mark: mark.into(), words: "x".into() };
+        table(&mut flow, &[&[&[item("-")], &[item("1."), item("2.")]]]);
         table(&mut flow, &[&[&a, &b], &[&c], &[&c, &c, &[paragraph("e")]]]);
         flow.put(paragraph("f \n\n g"));
         let document = finish(flow);
         assert_eq!(
             document.text,
-            "- one\n  a) two\n\na | b c d\n| | e\n\n[1] n\n\nf\ng"
+            "- one\n  a) two\n\nx | 1. x 2. x\n\na | b c d\n| | e\n\n[1] n\n\nf\ng"
         );
         assert_eq!(&document.text[document.asides[0].range.clone()], "[1] n\n\n");
     }

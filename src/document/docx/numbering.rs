@@ -8,6 +8,15 @@ use super::super::package::xml::{Node, Step, Tag};
 /// Levels of a list.
 const N_LEVELS: usize = 9;
 
+/// The mark of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mark {
+    Number(String),
+    Bullet,
+    /// The paragraph is only set in like an item.
+    Nothing,
+}
+
 /// How the items of a level are marked.
 #[derive(Debug, Clone, Default)]
 struct Level {
@@ -16,6 +25,7 @@ struct Level {
     numeral: Option<Numeral>,
     /// The mark, with `%1` for the number of the first level.
     pattern: String,
+    is_stated: bool,
     /// The style whose paragraphs are on this level.
     style: Option<String>,
 }
@@ -111,7 +121,10 @@ impl Numbering {
                 match name {
                     "start" => level.start = number(),
                     "numFmt" => level.numeral = numeral(&value().unwrap_or_default()),
-                    "lvlText" => level.pattern = value().unwrap_or_default(),
+                    "lvlText" => {
+                        level.pattern = value().unwrap_or_default();
+                        level.is_stated = true;
+                    }
                     "pStyle" => level.style = value(),
                     _ => {}
                 }
@@ -140,8 +153,12 @@ impl Numbering {
 }
 
 impl Counters {
-    /// The mark of the next item of a list. Nothing for bullets, and for lists that are not defined.
-    pub(super) fn next(&mut self, numbering: &Numbering, id: &str, level: usize) -> Option<String> {
+    /// The mark of the next item of a list; a bullet where the list is not defined.
+    pub(super) fn next(&mut self, numbering: &Numbering, id: &str, level: usize) -> Mark {
+        self.count(numbering, id, level).unwrap_or(Mark::Bullet)
+    }
+
+    fn count(&mut self, numbering: &Numbering, id: &str, level: usize) -> Option<Mark> {
         let at = level.min(N_LEVELS - 1);
         let list = numbering.lists.get(id)?;
         let (pattern, levels) = numbering.pattern(list)?;
@@ -159,7 +176,10 @@ impl Counters {
         let first = |at: usize| list.starts[at].or(levels[at].start).unwrap_or(1);
         counts[at] = Some(counts[at].map_or(first(at), |n| n.saturating_add(1)));
         counts[at + 1..].fill(None);
-        levels[at].numeral?;
+        if levels[at].numeral.is_none() {
+            let is_blank = levels[at].pattern.trim().is_empty() && levels[at].is_stated;
+            return Some(if is_blank { Mark::Nothing } else { Mark::Bullet });
+        }
         let mut mark = String::new();
         let mut pattern = levels[at].pattern.chars().peekable();
         while let Some(c) = pattern.next() {
@@ -173,7 +193,8 @@ impl Counters {
                 _ => mark.push(c),
             }
         }
-        Some(mark.trim().to_owned()).filter(|mark| !mark.is_empty())
+        let mark = mark.trim();
+        Some(if mark.is_empty() { Mark::Nothing } else { Mark::Number(mark.to_owned()) })
     }
 }
 
@@ -197,7 +218,8 @@ mod tests {
         <abstractNum abstractNumId='0'>
         <lvl ilvl='0'><start val='1'/><numFmt val='decimal'/><pStyle val='H1'/><lvlText val='%1.'/></lvl>
         <lvl ilvl='1'><start val='1'/><numFmt val='lowerLetter'/><pStyle val='H2'/><lvlText val='%1.%2)'/></lvl>
-        <lvl ilvl='2'><numFmt val='bullet'/><lvlText val='x'/></lvl></abstractNum>
+        <lvl ilvl='2'><numFmt val='bullet'/><lvlText val='x'/></lvl>
+        <lvl ilvl='4'><numFmt val='bullet'/><lvlText val=' '/></lvl></abstractNum>
         <abstractNum abstractNumId='1'><numStyleLink val='S'/></abstractNum>
         <abstractNum abstractNumId='2'><styleLink val='S'/>
         <lvl ilvl='0'><start val='4'/><numFmt val='upperRoman'/><lvlText val='Part %1'/></lvl></abstractNum>
@@ -215,19 +237,24 @@ mod tests {
             ("1", 0, "1."),
             ("1", 1, "1.a)"),
             ("1", 1, "1.b)"),
-            ("1", 2, ""),
+            ("1", 2, "-"),
             ("1", 0, "2."),
             ("1", 1, "2.a)"),
             ("2", 0, "7."),
             ("2", 0, "8."),
             ("3", 0, "Part IV"),
             ("3", 0, "Part V"),
-            ("4", 0, ""),
-            ("1", 99, ""),
+            ("4", 0, "-"),
+            ("1", 3, "-"),
+            ("1", 4, ""),
         ];
         for (list, level, expected) in items {
-            let mark = counters.next(&numbering, list, level);
-            assert_eq!(mark.unwrap_or_default(), expected, "{list} {level}");
+            let mark = match counters.next(&numbering, list, level) {
+                Mark::Number(mark) => mark,
+                Mark::Bullet => "-".to_owned(),
+                Mark::Nothing => String::new(),
+            };
+            assert_eq!(mark, expected, "{list} {level}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::AsideKind;
+use super::super::build::names::{of_style, rank};
 use super::super::package::xml::{Node, Step, Tag};
 
 /// Styles that a style may be based on, one after another; more are a circle.
@@ -75,7 +76,7 @@ impl Styles {
             let stated = self.stated.get(id);
             // A style that is not defined may have a name that tells what it is.
             let name = stated.map_or(id, |stated| &stated.name);
-            let (level, kind) = by_name(name);
+            let (level, kind) = of_style(name);
             style.kind = style.kind.or(kind);
             outline = outline.or(stated.and_then(|stated| stated.outline)).or(level);
             let Some(stated) = stated else { break };
@@ -88,33 +89,6 @@ impl Styles {
         style.level = outline.and_then(rank);
         style
     }
-}
-
-/// The rank of a heading at this level of the outline; the level below the last is that of text.
-pub(super) fn rank(outline: u8) -> Option<u8> {
-    (outline < 9).then_some(outline + 1)
-}
-
-/// What the names of styles say that word processors bring along: the level of an outline, from 0,
-/// and what is not read. The names are the same in every language.
-fn by_name(name: &str) -> (Option<u8>, Option<AsideKind>) {
-    let name: String = name.to_lowercase().split_whitespace().collect();
-    let number = |start: &str| {
-        let digit = name.strip_prefix(start)?.as_bytes();
-        matches!(digit, [b'1'..=b'9']).then(|| digit[0] - b'1')
-    };
-    let is_numbered = |start| number(start).is_some();
-    let kind = match name.as_str() {
-        "tocheading" | "contentsheading" | "tableoffigures" | "tableofauthorities" | "toaheading" => {
-            Some(AsideKind::Contents)
-        }
-        "bibliography" | "indexheading" => Some(AsideKind::Reference),
-        _ if is_numbered("toc") || is_numbered("contents") => Some(AsideKind::Contents),
-        _ if is_numbered("index") => Some(AsideKind::Reference),
-        _ => None,
-    };
-    let level = if name == "title" { Some(0) } else { number("heading") };
-    (level, kind)
 }
 
 #[cfg(test)]

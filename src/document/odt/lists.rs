@@ -18,6 +18,8 @@ struct Level {
     start: u32,
     /// How many levels the number shows, the outer ones first.
     n_shown: usize,
+    /// The bullet is a space.
+    is_blank: bool,
 }
 
 /// The styles of lists, by their names.
@@ -37,7 +39,7 @@ impl Styles {
                     self.levels.entry(name.clone()).or_default();
                     self.open = Some(name);
                 }
-                "list-level-style-number" => self.level(tag),
+                "list-level-style-number" | "list-level-style-bullet" => self.level(tag),
                 _ => {}
             },
             Node::End("list-style") => self.open = None,
@@ -57,6 +59,7 @@ impl Styles {
             behind: tag.attribute("num-suffix").unwrap_or_default(),
             start: number("start-value").and_then(|n| n.try_into().ok()).unwrap_or(1),
             n_shown: number("display-levels").unwrap_or(1).min(N_LEVELS),
+            is_blank: tag.attribute("bullet-char").is_some_and(|bullet| bullet.trim().is_empty()),
         };
     }
 
@@ -140,6 +143,9 @@ impl Lists {
         let list = self.open.last()?;
         let bullet = || "-".to_owned();
         let Some(level) = styles.get(&list.style, depth) else { return Some((depth, bullet())) };
+        if level.is_blank {
+            return None;
+        }
         if level.numeral.is_none() {
             return Some((depth, bullet()));
         }
