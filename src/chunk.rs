@@ -184,7 +184,8 @@ impl Filler<'_> {
         let mut window = self.budget.saturating_mul(n_bytes_a_token).saturating_mul(2).max(64);
         let mut start = range.start;
         while start < range.end {
-            let end = self.document.text.floor_char_boundary(start.saturating_add(window).min(range.end));
+            let end =
+                self.document.text.floor_char_boundary(start.saturating_add(window).min(range.end));
             let part = &self.document.text[start..end];
             let mut words: Vec<usize> = Vec::new();
             words.extend(part.split_word_bound_indices().map(|(at, word)| start + at + word.len()));

@@ -6,6 +6,7 @@
 mod golden_example;
 
 mod cli;
+mod documents;
 mod golden;
 mod layers;
 mod method;

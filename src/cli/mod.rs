@@ -2,8 +2,8 @@
 
 mod args;
 mod eval;
-mod extract;
 mod exit;
+mod extract;
 mod output;
 mod progress;
 

@@ -104,11 +104,7 @@ impl Output {
     /// Decides before the long work whether its result can be written.
     ///
     /// `-o` names a folder if it is one, ends like one, or there is a folder among the arguments.
-    pub fn new(
-        reading: &Reading,
-        inputs: &[Input],
-        extension: &'static str,
-    ) -> Result<Self> {
+    pub fn new(reading: &Reading, inputs: &[Input], extension: &'static str) -> Result<Self> {
         let n = inputs.len();
         let path = reading.output.as_deref();
         let several = n > 1 || reading.inputs.iter().any(|argument| argument.is_dir());

@@ -106,10 +106,11 @@ impl Builder {
         }
         let start = self.begin(2);
         self.text.push_str(text);
-        let moved = headings.iter().filter(|heading| heading.range.end <= text.len()).map(|heading| {
-            let range = start + heading.range.start..start + heading.range.end;
-            Heading { range, level: heading.level }
-        });
+        let moved =
+            headings.iter().filter(|heading| heading.range.end <= text.len()).map(|heading| {
+                let range = start + heading.range.start..start + heading.range.end;
+                Heading { range, level: heading.level }
+            });
         self.headings.extend(moved);
         self.part(2);
         for Aside { range, kind } in asides {
@@ -221,10 +222,13 @@ mod tests {
         assert_eq!(ranges, [0..44, 44..44, 44..document.text.len()]);
         assert_eq!(document.pages[0].label.as_deref(), Some("i"));
         assert_eq!(document.pages[1].status, PageStatus::Empty);
-        assert_eq!(document.asides, [
-            Aside { range: 0..13, kind: AsideKind::RunningLine },
-            Aside { range: 13..21, kind: AsideKind::RunningLine },
-        ]);
+        assert_eq!(
+            document.asides,
+            [
+                Aside { range: 0..13, kind: AsideKind::RunningLine },
+                Aside { range: 13..21, kind: AsideKind::RunningLine },
+            ]
+        );
         assert_eq!(&document.text[document.headings[0].range.clone()], "On water");
         assert_eq!(document.source.title.as_deref(), Some("On water"));
     }
@@ -234,10 +238,11 @@ mod tests {
         let mut builder = Builder::default();
         builder.paragraph("One.");
         let note = |range| Aside { range, kind: AsideKind::Footnote };
-        builder.passage_with_asides("Two.\n\n[1] a\n\nThree.\n\n[2] b\n", &[], &[
-            note(6..11),
-            note(21..26),
-        ]);
+        builder.passage_with_asides(
+            "Two.\n\n[1] a\n\nThree.\n\n[2] b\n",
+            &[],
+            &[note(6..11), note(21..26)],
+        );
         builder.item(1, "- four");
         let document = builder.finish(source());
         assert_eq!(document.text, "One.\n\nTwo.\n\n[1] a\n\nThree.\n\n[2] b\n\n  - four");

@@ -161,7 +161,8 @@ impl Parts {
         match decoded {
             Ok(Ok((decoded, warning))) => {
                 self.warnings.extend(warning);
-                let rendered = if extension == "txt" { decoded } else { html::render(&decoded, false).0 };
+                let rendered =
+                    if extension == "txt" { decoded } else { html::render(&decoded, false).0 };
                 self.chunks.insert(relation.id.clone(), rendered);
             }
             Ok(Err(error)) => faults.push(Fault::Damaged(error.to_string())),
@@ -292,7 +293,8 @@ impl<'p> Reader<'p> {
             Node::Start(tag) => return self.start(&tag),
             Node::End(name) => self.end(name),
             Node::Text(text) if self.is_instruction => {
-                if let Some(field) = self.fields.last_mut().filter(|it| it.instruction.len() < 256) {
+                if let Some(field) = self.fields.last_mut().filter(|it| it.instruction.len() < 256)
+                {
                     field.instruction.push_str(text);
                 }
             }
@@ -459,7 +461,8 @@ impl<'p> Reader<'p> {
 
     /// Finds out what a paragraph is, from what it says itself, its style, and what it is in.
     fn settle(&mut self, paragraph: &mut Paragraph) {
-        let style = paragraph.style.as_deref().map(|id| self.parts.styles.get(id)).unwrap_or_default();
+        let style =
+            paragraph.style.as_deref().map(|id| self.parts.styles.get(id)).unwrap_or_default();
         paragraph.level = match paragraph.outline {
             Some(outline) => names::rank(outline),
             None => style.level,
@@ -475,7 +478,8 @@ impl<'p> Reader<'p> {
         paragraph.list.take_if(|(id, _)| id == "0" || id.is_empty());
         if style.kind.is_some() {
             paragraph.kind = style.kind;
-        } else if paragraph.level.is_some() && paragraph.kind.is_some() && self.controls.is_empty() {
+        } else if paragraph.level.is_some() && paragraph.kind.is_some() && self.controls.is_empty()
+        {
             // A field that was left open does not go on beyond the next heading.
             paragraph.kind = None;
             self.fields.clear();
@@ -503,7 +507,8 @@ impl<'p> Reader<'p> {
         let font = tag.attribute("font").unwrap_or_default();
         let code = tag.attribute("char").and_then(|code| u32::from_str_radix(&code, 16).ok());
         // Signs of a font stand in the private area of Unicode.
-        let code = code.map(|code| if (0xF000..=0xF0FF).contains(&code) { code - 0xF000 } else { code });
+        let code =
+            code.map(|code| if (0xF000..=0xF0FF).contains(&code) { code - 0xF000 } else { code });
         let sign = code.and_then(|code| match u8::try_from(code) {
             Ok(byte) => signs::of_font(&font, byte),
             Err(_) => char::from_u32(code),
@@ -626,8 +631,7 @@ mod tests {
         <w:footnote w:type='separator' w:id='-1'><w:p><w:r><w:separator/></w:r></w:p></w:footnote>
         <w:footnote w:id='2'><w:p><w:r><w:footnoteRef/></w:r><w:r><w:t xml:space='preserve'> See </w:t></w:r></w:p>
         <w:p><w:r><w:t>there.</w:t></w:r></w:p></w:footnote></w:footnotes>";
-    const ENDNOTES: &str =
-        "<w:endnotes><w:endnote w:id='5'><w:p><w:r><w:t>End.</w:t></w:r></w:p></w:endnote></w:endnotes>";
+    const ENDNOTES: &str = "<w:endnotes><w:endnote w:id='5'><w:p><w:r><w:t>End.</w:t></w:r></w:p></w:endnote></w:endnotes>";
 
     fn file(body: &str) -> Vec<u8> {
         let main = format!("<?xml version='1.0'?><w:document><w:body>{body}</w:body></w:document>");
@@ -743,8 +747,11 @@ mod tests {
             <w:r><w:endnoteReference w:id='5'/><w:footnoteReference w:id='9'/></w:r></w:p><w:p><w:r><w:t>Next.</w:t></w:r></w:p>",
         );
         assert_eq!(document.text, "Deep[1], old[i]\n\n[1] See there.\n\n[i] End.\n\nNext.");
-        let asides: Vec<_> =
-            document.asides.iter().map(|aside| (aside.kind, &document.text[aside.range.clone()])).collect();
+        let asides: Vec<_> = document
+            .asides
+            .iter()
+            .map(|aside| (aside.kind, &document.text[aside.range.clone()]))
+            .collect();
         assert_eq!(
             asides,
             [(AsideKind::Footnote, "[1] See there.\n\n"), (AsideKind::Footnote, "[i] End.\n\n")]
@@ -758,10 +765,19 @@ mod tests {
         let (begin, separate, end) = (field("begin"), field("separate"), field("end"));
         let link = format!("{begin}{}{separate}{}{end}", code("HYPERLINK x"), r("shown"));
         check(&format!("<w:p>{}{link}{}</w:p>", r("a "), r(" b")), "a shown b");
-        let nested = format!("{begin}{}{begin}{}{separate}{}{end}{separate}{}{end}", code("IF"), code("REF"), r("no"), r("yes"));
+        let nested = format!(
+            "{begin}{}{begin}{}{separate}{}{end}{separate}{}{end}",
+            code("IF"),
+            code("REF"),
+            r("no"),
+            r("yes")
+        );
         check(&format!("<w:p>{nested}</w:p>"), "yes");
         check(&format!("<w:p>{begin}{}{}</w:p>", code("DATE"), r("open")), "open");
-        check("<w:p><w:fldSimple w:instr='DATE'><w:r><w:t>May</w:t></w:r></w:fldSimple></w:p>", "May");
+        check(
+            "<w:p><w:fldSimple w:instr='DATE'><w:r><w:t>May</w:t></w:r></w:fldSimple></w:p>",
+            "May",
+        );
         let document = document(&format!(
             "<w:sdt><w:sdtPr><w:docPartObj><w:docPartGallery w:val='Table of Contents'/></w:docPartObj></w:sdtPr>
             <w:sdtContent>{}<w:p>{begin}{}{separate}{}</w:p><w:p>{}</w:p><w:p>{end}</w:p></w:sdtContent></w:sdt>
@@ -907,12 +923,20 @@ mod tests {
 
     #[test]
     fn hostile_nesting_is_refused() {
-        for element in ["w:p", "w:tbl", "w:txbxContent", "w:sdt", "m:oMath", "m:d", "w:AlternateContent"] {
-            let deep = format!("<w:p><w:r><w:t>a</w:t></w:r></w:p><w:p>{}", format!("<{element}>").repeat(100_000));
-            let document = open(packed(&[("word/document.xml", &format!("<w:document>{deep}"))])).unwrap();
+        for element in
+            ["w:p", "w:tbl", "w:txbxContent", "w:sdt", "m:oMath", "m:d", "w:AlternateContent"]
+        {
+            let deep = format!(
+                "<w:p><w:r><w:t>a</w:t></w:r></w:p><w:p>{}",
+                format!("<{element}>").repeat(100_000)
+            );
+            let document =
+                open(packed(&[("word/document.xml", &format!("<w:document>{deep}"))])).unwrap();
             assert_eq!((document.text.as_str(), document.warnings.len()), ("a", 1), "{element}");
         }
-        let fields = "<w:p><w:r><w:fldChar w:fldCharType='begin'/></w:r><w:r><w:t>a</w:t></w:r></w:p>".repeat(10_000);
+        let fields =
+            "<w:p><w:r><w:fldChar w:fldCharType='begin'/></w:r><w:r><w:t>a</w:t></w:r></w:p>"
+                .repeat(10_000);
         assert!(!document(&fields).text.is_empty());
     }
 

@@ -6,9 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::build::Builder;
 use super::package::xml::{Node, Step, Tag};
 use super::package::{Fault, Package, resolve};
-use super::{
-    Aside, AsideKind, Document, DocumentError, PageStatus, Source, Warning, clean, html,
-};
+use super::{Aside, AsideKind, Document, DocumentError, PageStatus, Source, Warning, clean, html};
 
 /// A cover says no more than this, beside its picture.
 const MAX_COVER_BYTES: usize = 100;
@@ -35,7 +33,8 @@ pub(super) fn read(mut source: Source, bytes: &[u8]) -> Result<Document, Documen
     book.labels = labels(&book, &mut package, &mut faults);
     source.title = book.title();
 
-    let mut sections = Sections { book: &book, builder: Builder::default(), n_pages: 0, n_failed: 0 };
+    let mut sections =
+        Sections { book: &book, builder: Builder::default(), n_pages: 0, n_failed: 0 };
     for entry in &book.spine {
         sections.read(&mut package, entry).map_err(|fault| fault.error(&source.uri))?;
     }
@@ -180,7 +179,9 @@ impl Book {
             if item.is_text() {
                 return Some(item);
             }
-            let Some(next) = item.fallback.as_ref().and_then(|id| self.items.get(id)) else { break };
+            let Some(next) = item.fallback.as_ref().and_then(|id| self.items.get(id)) else {
+                break;
+            };
             item = next;
         }
         Some(first)
@@ -219,8 +220,9 @@ fn locked(package: &mut Package<'_>, faults: &mut Vec<Fault>) -> HashSet<String>
                 "EncryptionMethod" => method = tag.attribute("Algorithm"),
                 "CipherReference" => {
                     let method = method.as_deref().unwrap_or_default();
-                    let is_of_font = ["http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"]
-                        .contains(&method);
+                    let is_of_font =
+                        ["http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"]
+                            .contains(&method);
                     if !is_of_font {
                         locked.extend(tag.attribute("URI").map(|part| resolve("", &part)));
                     }
@@ -234,7 +236,11 @@ fn locked(package: &mut Package<'_>, faults: &mut Vec<Fault>) -> HashSet<String>
 }
 
 /// The titles of the parts, from the table of contents: that of EPUB 3, or that of EPUB 2.
-fn labels(book: &Book, package: &mut Package<'_>, faults: &mut Vec<Fault>) -> HashMap<String, String> {
+fn labels(
+    book: &Book,
+    package: &mut Package<'_>,
+    faults: &mut Vec<Fault>,
+) -> HashMap<String, String> {
     let mut labels = HashMap::new();
     if let Some(item) = book.items.values().find(|item| item.is_contents) {
         let mut contents = Contents::new(&item.part, &mut labels);
@@ -466,7 +472,9 @@ mod tests {
                 Some("ncx") => "application/x-dtbncx+xml",
                 _ => "application/xhtml+xml",
             };
-            format!("<item id='{id}' href='{href}' media-type='{media_type}' properties='{properties}'/>")
+            format!(
+                "<item id='{id}' href='{href}' media-type='{media_type}' properties='{properties}'/>"
+            )
         };
         let items: String = items.iter().map(item).collect();
         format!(
@@ -482,14 +490,18 @@ mod tests {
     }
 
     fn chapter(words: &str) -> String {
-        format!("<?xml version='1.0'?><html><head><title>The Quay</title></head><body>{words}</body></html>")
+        format!(
+            "<?xml version='1.0'?><html><head><title>The Quay</title></head><body>{words}</body></html>"
+        )
     }
 
     /// Number, label, status and text of each page.
     fn pages(document: &Document) -> Vec<(Option<&str>, PageStatus, &str)> {
         let page = |page: &'_ super::super::Page| page.range.clone();
         let pages = document.pages.iter();
-        pages.map(|it| (it.label.as_deref(), it.status, document.text[page(it)].trim_end())).collect()
+        pages
+            .map(|it| (it.label.as_deref(), it.status, document.text[page(it)].trim_end()))
+            .collect()
     }
 
     #[test]
@@ -598,7 +610,9 @@ mod tests {
         assert!(damaged(&[CONTAINER, ("OPS/book.opf", "<package/>")]).contains("spine"));
         assert!(damaged(&[CONTAINER, ("OPS/book.opf", "<package>")]).contains("too early"));
         let description = description(&["a a.xhtml"], "<itemref idref='a'/>");
-        assert!(damaged(&[CONTAINER, ("OPS/book.opf", &description)]).contains("none of its 1 parts"));
+        assert!(
+            damaged(&[CONTAINER, ("OPS/book.opf", &description)]).contains("none of its 1 parts")
+        );
         // What is damaged behind the spine is no matter.
         let cut = description.split("</spine>").next().unwrap();
         let document = open(&[CONTAINER, ("OPS/book.opf", cut), ("OPS/a.xhtml", "a")]).unwrap();
@@ -607,10 +621,10 @@ mod tests {
 
     #[test]
     fn a_part_that_is_named_over_and_over_does_not_unpack_without_end() {
-        let description =
-            description(&["a a.xhtml"], &"<itemref idref='a'/>".repeat(1000));
+        let description = description(&["a a.xhtml"], &"<itemref idref='a'/>".repeat(1000));
         let long = "\0".repeat(1 << 20);
-        let err = open(&[CONTAINER, ("OPS/book.opf", &description), ("OPS/a.xhtml", &long)]).unwrap_err();
+        let err =
+            open(&[CONTAINER, ("OPS/book.opf", &description), ("OPS/a.xhtml", &long)]).unwrap_err();
         assert!(matches!(err, DocumentError::TooLarge { .. }));
     }
 

@@ -11,7 +11,10 @@ use std::ops::Range;
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
 
 use self::tree::{Kind, Manner, Node, Role};
-use super::{Aside, AsideKind, Document, DocumentError, Heading, Page, PageStatus, Source, Warning, clean, text};
+use super::{
+    Aside, AsideKind, Document, DocumentError, Heading, Page, PageStatus, Source, Warning, clean,
+    text,
+};
 
 pub(super) fn read(source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
     let (decoded, warning) = decode(&source.uri, bytes)?;
@@ -91,10 +94,7 @@ pub(super) fn begins_as_html(bytes: &[u8]) -> bool {
 }
 
 /// The text by its mark, else by what it says of its encoding, else as plain text is read.
-pub(super) fn decode(
-    uri: &str,
-    bytes: &[u8],
-) -> Result<(String, Option<Warning>), DocumentError> {
+pub(super) fn decode(uri: &str, bytes: &[u8]) -> Result<(String, Option<Warning>), DocumentError> {
     match stated_encoding(bytes) {
         Some(encoding) if Encoding::for_bom(bytes).is_none() => {
             let (decoded, had_errors) = encoding.decode_without_bom_handling(bytes);
@@ -470,7 +470,8 @@ impl Writer {
             self.headings.last().is_some_and(|heading| heading.range.end == self.text.len());
         let is_after_aside =
             self.asides.last().is_some_and(|aside| aside.range.end == self.text.trim_end().len());
-        let is_apart = is_after_heading || is_after_aside;
+        let begins_aside = matches!(self.aside, Some((_, None)));
+        let is_apart = is_after_heading || is_after_aside || begins_aside;
         if self.mark.take().is_some() || self.is_new_list || is_apart {
             self.part(1);
         } else {
@@ -686,9 +687,15 @@ mod tests {
         check("<a href=x>10<sup>2</sup> days</a>", "10² days");
         check("<p>Note. <a href='#2'>↩</a> <a href='#3'>↩<sup>2</sup></a>", "Note.");
         check("<h2><a href='#a'>§</a>Quay</h2>", "Quay");
-        check("a<a role=doc-noteref href=x>1</a> b<a role='doc-noteref' href=x>(*)</a>", "a[1] b[*]");
+        check(
+            "a<a role=doc-noteref href=x>1</a> b<a role='doc-noteref' href=x>(*)</a>",
+            "a[1] b[*]",
+        );
         check("a <a role=doc-noteref href=x>see there</a> b", "a see there b");
-        check("a quay<a href='#f'>12</a>. It is old.<a href=x>3</a> 4<a href=x>5</a> <a href=x>6</a>", "a quay[12]. It is old.[3] 45 6");
+        check(
+            "a quay<a href='#f'>12</a>. It is old.<a href=x>3</a> 4<a href=x>5</a> <a href=x>6</a>",
+            "a quay[12]. It is old.[3] 45 6",
+        );
         check("It ends<span role=doc-pagebreak>12</span> here.", "It ends here.");
     }
 
@@ -709,12 +716,15 @@ mod tests {
         let asides = rendered.asides.iter();
         let asides: Vec<_> =
             asides.map(|aside| (aside.kind, &rendered.text[aside.range.clone()])).collect();
-        assert_eq!(asides, [
-            (AsideKind::Contents, "menu"),
-            (AsideKind::Footnote, "1. Old.\n\nVery."),
-            (AsideKind::Footnote, "- y"),
-            (AsideKind::Footnote, "Notes\n\n1. n"),
-        ]);
+        assert_eq!(
+            asides,
+            [
+                (AsideKind::Contents, "menu"),
+                (AsideKind::Footnote, "1. Old.\n\nVery."),
+                (AsideKind::Footnote, "- y"),
+                (AsideKind::Footnote, "Notes\n\n1. n"),
+            ]
+        );
         assert_eq!(rendered.headings, [super::Heading { range: 0..3, level: 1 }]);
         let rendered = super::render_book("<body epub:type='index'><h1>Index</h1><p>a", true);
         assert_eq!(rendered.asides.len(), 1);

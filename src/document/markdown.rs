@@ -21,8 +21,11 @@ pub(super) fn read(source: Source, bytes: &[u8]) -> Result<Document, DocumentErr
     plain.text.truncate(plain.text.trim_end().len());
     let n = plain.text.len();
     let status = if n > 0 { PageStatus::Text } else { PageStatus::Empty };
-    let mut document =
-        Document::new(source, plain.text, vec![Page { number: 1, label: None, range: 0..n, status }]);
+    let mut document = Document::new(
+        source,
+        plain.text,
+        vec![Page { number: 1, label: None, range: 0..n, status }],
+    );
     document.headings = plain.headings;
     document.headings.retain(|heading| !heading.range.is_empty() && heading.range.end <= n);
     document.source.title = plain.title;

@@ -429,7 +429,8 @@ impl Reading {
     pub fn file(&self, path: &Path) -> Result<Document, DocumentError> {
         let bytes = std::fs::read(path)
             .map_err(|source| DocumentError::Io { path: path.to_owned(), source })?;
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        let extension =
+            path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         self.bytes(&path.to_string_lossy(), bytes, extension.as_deref())
     }
 

@@ -44,8 +44,8 @@ impl Ocr {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("`{}`: {error}", self.program))?;
         let limit = Duration::from_secs(START_SECS + PAGE_SECS * n_pages);
-        let (written, complaint) = talk(&mut child, pdf, limit)
-            .map_err(|error| format!("`{}`: {error}", self.program))?;
+        let (written, complaint) =
+            talk(&mut child, pdf, limit).map_err(|error| format!("`{}`: {error}", self.program))?;
         let status = child.wait().map_err(|error| error.to_string())?;
         if !status.success() {
             let said: String = complaint.trim().chars().take(MAX_COMPLAINT).collect();
@@ -119,8 +119,11 @@ mod tests {
         let found = dir.path().join("found.pdf");
         std::fs::write(&found, super::super::pdf::tests::pages(&[text, text])).unwrap();
         let args = dir.path().join("args");
-        let lines =
-            format!("echo \"$@\" > '{}'\ncat > /dev/null\ncat '{}'", args.display(), found.display());
+        let lines = format!(
+            "echo \"$@\" > '{}'\ncat > /dev/null\ncat '{}'",
+            args.display(),
+            found.display()
+        );
         let document = read(program(dir.path(), &lines), scan.clone());
         assert_eq!(document.n_pages(PageStatus::Text), 2);
         assert_eq!(document.text, "Some words.\n\nSome words.");

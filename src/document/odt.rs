@@ -167,7 +167,9 @@ impl Reader {
                     }
                     // A word, or how far up: `super 58%`, `33% 58%`.
                     let position = tag.attribute("text-position").unwrap_or_default();
-                    if position.starts_with("super") || position.starts_with(|c: char| c.is_ascii_digit()) {
+                    if position.starts_with("super")
+                        || position.starts_with(|c: char| c.is_ascii_digit())
+                    {
                         self.raised.insert(self.open_style.clone());
                     }
                 }
@@ -271,7 +273,8 @@ impl Reader {
         let level = level.or_else(|| self.is_title(&style).then_some(1));
         let kind = self.indexes.last().copied();
         // Paragraphs of notes and boxes are not those of the list that they are in.
-        let item = if self.paragraphs.is_empty() { self.lists.mark(&self.list_styles) } else { None };
+        let item =
+            if self.paragraphs.is_empty() { self.lists.mark(&self.list_styles) } else { None };
         self.paragraphs.push(Paragraph { level, kind, item, ..Paragraph::default() });
     }
 
@@ -355,9 +358,15 @@ mod tests {
         packed(&[
             ("mimetype", "application/vnd.oasis.opendocument.text"),
             ("content.xml", &content),
-            ("styles.xml", "<office:document-styles><style:style style:name='Title'/></office:document-styles>"),
+            (
+                "styles.xml",
+                "<office:document-styles><style:style style:name='Title'/></office:document-styles>",
+            ),
             ("Object 1/content.xml", "<math><msup><mi>x</mi><mi>y</mi></msup></math>"),
-            ("meta.xml", "<office:document-meta><dc:title>On\nQuays</dc:title></office:document-meta>"),
+            (
+                "meta.xml",
+                "<office:document-meta><dc:title>On\nQuays</dc:title></office:document-meta>",
+            ),
         ])
     }
 
@@ -441,7 +450,8 @@ mod tests {
 
     #[test]
     fn tables_are_rows_and_boxes_stand_behind_their_paragraph() {
-        let cell = |words: &str| format!("<table:table-cell><text:p>{words}</text:p></table:table-cell>");
+        let cell =
+            |words: &str| format!("<table:table-cell><text:p>{words}</text:p></table:table-cell>");
         check(
             &format!(
                 "<table:table><table:table-column/><table:table-header-rows><table:table-row>{}{}</table:table-row></table:table-header-rows>
@@ -460,7 +470,8 @@ mod tests {
     fn a_locked_text_is_refused_and_a_damaged_one_is_read_as_far_as_it_goes() {
         let manifest = "<manifest:manifest><manifest:file-entry manifest:full-path='content.xml'>
             <manifest:encryption-data/></manifest:file-entry></manifest:manifest>";
-        let err = open(packed(&[("META-INF/manifest.xml", manifest), ("content.xml", "x")])).unwrap_err();
+        let err =
+            open(packed(&[("META-INF/manifest.xml", manifest), ("content.xml", "x")])).unwrap_err();
         assert!(err.to_string().contains("password"), "{err}");
         assert!(matches!(open(packed(&[("a", "b")])), Err(DocumentError::Damaged { .. })));
         let content = "<a><office:body><text:p>one</text:p><text:p>two<text:note><text:note-body><text:p>n</text:p></text:note-body></text:note></text:p></office:body></a>";
@@ -481,14 +492,24 @@ mod tests {
 
     #[test]
     fn a_scan_without_words_needs_ocr() {
-        let document = open(file("<text:p><draw:frame><draw:image/></draw:frame></text:p>")).unwrap();
+        let document =
+            open(file("<text:p><draw:frame><draw:image/></draw:frame></text:p>")).unwrap();
         assert_eq!(document.pages[0].status, PageStatus::NeedsOcr);
     }
 
     #[test]
     fn hostile_nesting_is_refused() {
-        for element in ["text:p", "table:table", "text:list", "text:note", "draw:text-box", "text:bibliography", "text:span"] {
-            let body = format!("<text:p>a</text:p><text:p>{}", format!("<{element}>").repeat(100_000));
+        for element in [
+            "text:p",
+            "table:table",
+            "text:list",
+            "text:note",
+            "draw:text-box",
+            "text:bibliography",
+            "text:span",
+        ] {
+            let body =
+                format!("<text:p>a</text:p><text:p>{}", format!("<{element}>").repeat(100_000));
             let content = format!("<a><office:body>{body}");
             let document = open(packed(&[("content.xml", &content)])).unwrap();
             assert_eq!((document.text.as_str(), document.warnings.len()), ("a", 1), "{element}");

@@ -7,6 +7,7 @@
 //! Pages are read in batches; of each only its lines are kept, so that memory grows with the text
 //! and not with what the backend remembers of it.
 
+mod appearance;
 mod assemble;
 mod furniture;
 mod glyph;
@@ -103,8 +104,7 @@ fn open(
 fn without_table(bytes: &[u8]) -> Vec<u8> {
     const START: &[u8] = b"startxref";
     let mut bytes = bytes.to_vec();
-    let found: Vec<usize> =
-        (0..bytes.len()).filter(|&at| bytes[at..].starts_with(START)).collect();
+    let found: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(START)).collect();
     for at in found {
         bytes[at..at + START.len()].fill(b' ');
     }
@@ -206,18 +206,28 @@ fn report_ligatures(sheets: &mut [Sheet], n_named: usize, warnings: &mut Vec<War
 
 /// How a page ended, judged by what is left of it.
 fn status(sheet: &mut Sheet, number: u32, warnings: &mut Vec<Warning>) -> PageStatus {
+    // Lines of music, arrows and other drawing fonts go; the words beside them stay.
+    let mut n_left_out = 0;
     let mut n_chars = 0;
-    let mut n_unknown = 0;
-    for c in sheet.lines.iter().flat_map(|line| line.text.chars()) {
-        n_chars += usize::from(c.is_alphanumeric());
-        n_unknown += usize::from(c == '\u{FFFD}');
-    }
-    if n_unknown > n_chars / 2 {
-        let message =
-            format!("the letters of page {number} have no known meaning and were left out");
+    sheet.lines.retain(|line| {
+        let n_unknown = line.text.matches('\u{FFFD}').count();
+        let n_known = line.text.chars().filter(|c| c.is_alphanumeric()).count();
+        let is_readable = n_unknown <= n_known / 2;
+        if is_readable {
+            n_chars += n_known;
+        } else {
+            n_left_out += n_unknown;
+        }
+        is_readable
+    });
+    if n_left_out > 0 {
+        let message = format!(
+            "{n_left_out} letters of page {number} have no known meaning and were left out"
+        );
         warnings.push(Warning::on_page("unreadable_text", number, message));
-        sheet.lines.clear();
-        return PageStatus::NeedsOcr;
+        if n_chars < STAMP_CHARS && n_left_out > n_chars / 2 {
+            return PageStatus::NeedsOcr;
+        }
     }
     match n_chars {
         0 if sheet.has_marks => PageStatus::NeedsOcr,
@@ -226,4 +236,3 @@ fn status(sheet: &mut Sheet, number: u32, warnings: &mut Vec<Warning>) -> PageSt
         _ => PageStatus::Text,
     }
 }
-

@@ -714,10 +714,19 @@ mod tests {
 
     #[test]
     fn paragraphs_and_signs() {
-        check(r"\b One\b0  two\par Three\line four\tab five\par\par\~six\_seven\-eight", "One two\n\nThree\nfour five\n\nsix-seveneight");
-        check(r"\{a\}\\ \ldblquote b\rdblquote\emdash c\bullet", "{a}\\ \u{201C}b\u{201D}\u{2014}c\u{2022}");
+        check(
+            r"\b One\b0  two\par Three\line four\tab five\par\par\~six\_seven\-eight",
+            "One two\n\nThree\nfour five\n\nsix-seveneight",
+        );
+        check(
+            r"\{a\}\\ \ldblquote b\rdblquote\emdash c\bullet",
+            "{a}\\ \u{201C}b\u{201D}\u{2014}c\u{2022}",
+        );
         check("a\nb\r\nc\\\nd", "abc\n\nd");
-        check(r"m{\super 2}, 1{\super st}, x\super 3\nosupersub 4, y\super 5\plain 6", "m², 1st, x³4, y⁵6");
+        check(
+            r"m{\super 2}, 1{\super st}, x\super 3\nosupersub 4, y\super 5\plain 6",
+            "m², 1st, x³4, y⁵6",
+        );
         check(r"a{\v hidden}b\v c\v0 d{\deleted e}f\v g\plain h", "abdfh");
     }
 
@@ -728,10 +737,13 @@ mod tests {
         check(r"\u233\par b", "é\n\nb");
         let fonts = r"{\fonttbl{\f0\fcharset0 Times;}{\f1\fcharset204 Times Cyr;}{\f2\fcharset128 Mincho;}{\f3\fcharset2 Symbol;}{\f4\fcharset2 Odd;}{\f5\cpg1253 G;}}";
         check(
-            &format!(r"{fonts}\'e9 {{\f1 \'cf\'f0}} {{\f2 \'8a\'77\'8aw}} {{\f3 a\'b3\u-3999?\u61537?}} {{\f4 a}}{{\f5 \'e1}}"),
+            &format!(
+                r"{fonts}\'e9 {{\f1 \'cf\'f0}} {{\f2 \'8a\'77\'8aw}} {{\f3 a\'b3\u-3999?\u61537?}} {{\f4 a}}{{\f5 \'e1}}"
+            ),
             "é Пр 学学 α≥αα aα",
         );
-        let russian = open(b"{\\rtf1\\ansicpg1251{\\fonttbl\\f0\\fcharset0 A;\\f1 B;}\\f0 \xCF\\f1\\'f0}");
+        let russian =
+            open(b"{\\rtf1\\ansicpg1251{\\fonttbl\\f0\\fcharset0 A;\\f1 B;}\\f0 \xCF\\f1\\'f0}");
         assert_eq!(russian.text, "Пр");
         assert_eq!(open(b"{\\rtf1\\mac \\'8e}").text, "é");
         let old = open(b"{\\rtf1\\pca a}");
@@ -761,10 +773,7 @@ mod tests {
             {\listtext 1.1\tab}\s2 Two\par\pard{\listtext\f3\'b7\tab}\ilvl0 x\par{\listtext (a)\tab}\ilvl1 y\par
             \pard\outlinelevel2 Three\par\pard\s4 text\par\s1\par",
         );
-        assert_eq!(
-            document.text,
-            "One 1\n\nOne\n\na\n\n1.1 Two\n\n- x\n  (a) y\n\nThree\n\ntext"
-        );
+        assert_eq!(document.text, "One 1\n\nOne\n\na\n\n1.1 Two\n\n- x\n  (a) y\n\nThree\n\ntext");
         let headings: Vec<_> =
             document.headings.iter().map(|h| (h.level, &document.text[h.range.clone()])).collect();
         assert_eq!(headings, [(1, "One"), (2, "1.1 Two"), (3, "Three")]);

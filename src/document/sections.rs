@@ -6,16 +6,47 @@ use super::{Aside, AsideKind, Document, Page, PageStatus};
 
 /// Titles of lists of sources, in lower case.
 const REFERENCES: [&str; 24] = [
-    "references", "reference list", "bibliography", "works cited", "literature cited", "sources cited",
-    "notes and references", "endnotes", "footnotes", "index", "literatur", "literaturverzeichnis",
-    "quellen", "quellenverzeichnis", "bibliographie", "références", "bibliografía", "referencias",
-    "bibliografia", "riferimenti", "literatuur", "список литературы", "литература", "参考文献",
+    "references",
+    "reference list",
+    "bibliography",
+    "works cited",
+    "literature cited",
+    "sources cited",
+    "notes and references",
+    "endnotes",
+    "footnotes",
+    "index",
+    "literatur",
+    "literaturverzeichnis",
+    "quellen",
+    "quellenverzeichnis",
+    "bibliographie",
+    "références",
+    "bibliografía",
+    "referencias",
+    "bibliografia",
+    "riferimenti",
+    "literatuur",
+    "список литературы",
+    "литература",
+    "参考文献",
 ];
 /// Titles of tables of contents, in lower case.
 const CONTENTS: [&str; 14] = [
-    "contents", "table of contents", "list of figures", "list of tables", "inhalt",
-    "inhaltsverzeichnis", "table des matières", "sommaire", "índice", "sumario", "sommario",
-    "содержание", "оглавление", "目录",
+    "contents",
+    "table of contents",
+    "list of figures",
+    "list of tables",
+    "inhalt",
+    "inhaltsverzeichnis",
+    "table des matières",
+    "sommaire",
+    "índice",
+    "sumario",
+    "sommario",
+    "содержание",
+    "оглавление",
+    "目录",
 ];
 
 /// What stands under such a title is the document itself if it is a larger part of it than this.
@@ -70,9 +101,13 @@ pub(super) fn set_apart(document: &mut Document) {
         }
         let title = document.text[heading.range.clone()].to_lowercase();
         // "7. References", "VIII Bibliography:"
-        let words = title.trim_start_matches(|c: char| !c.is_alphabetic()).trim_end_matches([':', '.', ' ']);
+        let words = title
+            .trim_start_matches(|c: char| !c.is_alphabetic())
+            .trim_end_matches([':', '.', ' ']);
         let words = match words.split_once([' ', '.']) {
-            Some((number, rest)) if number.bytes().all(|b| matches!(b, b'i' | b'v' | b'x')) => rest.trim(),
+            Some((number, rest)) if number.bytes().all(|b| matches!(b, b'i' | b'v' | b'x')) => {
+                rest.trim()
+            }
             _ => words,
         };
         let (kind, most) = if REFERENCES.contains(&words) {
@@ -82,16 +117,17 @@ pub(super) fn set_apart(document: &mut Document) {
         } else {
             continue;
         };
-        let next = document.headings[at + 1..].iter().find(|next| {
-            next.level <= heading.level || kind == AsideKind::Contents
-        });
+        let next = document.headings[at + 1..]
+            .iter()
+            .find(|next| next.level <= heading.level || kind == AsideKind::Contents);
         let range = heading.range.start..next.map_or(n_all, |next| next.range.start);
         if is_share(range.len(), n_all, most) {
             found.push(Aside { range, kind });
         }
     }
     for new in found {
-        let inside = |range: &Range<usize>| new.range.start <= range.start && range.end <= new.range.end;
+        let inside =
+            |range: &Range<usize>| new.range.start <= range.start && range.end <= new.range.end;
         document.headings.retain(|heading| !inside(&heading.range));
         document.asides.retain(|aside| !inside(&aside.range));
         let at = document.asides.partition_point(|aside| aside.range.start < new.range.start);
@@ -118,7 +154,10 @@ mod tests {
         let document = read("# Title\n\nIntro.\n\n## One\n\na\n\n### Sub\n\nb\n\n## Two\n\nc");
         let labels: Vec<_> = document.pages.iter().map(|page| page.label.as_deref()).collect();
         assert_eq!(labels, [Some("Title"), Some("One"), Some("Two")]);
-        assert_eq!(document.pages[1].range, document.pages[0].range.end..document.pages[2].range.start);
+        assert_eq!(
+            document.pages[1].range,
+            document.pages[0].range.end..document.pages[2].range.start
+        );
         assert_eq!(document.pages[2].range.end, document.text.len());
         assert_eq!(read("plain").pages.len(), 1);
         assert_eq!(read("before\n\n# A\n\nx\n\n# B").pages[0].label, None);

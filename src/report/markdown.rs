@@ -26,7 +26,8 @@ pub fn markdown(report: &Report) -> String {
     if !report.sections.is_empty() {
         let _ = writeln!(md, "## Section by section\n");
         for section in &report.sections {
-            let _ = writeln!(md, "### {} *({})*\n", plain(&section.title), pages(section.pages, unit));
+            let _ =
+                writeln!(md, "### {} *({})*\n", plain(&section.title), pages(section.pages, unit));
             statements(&mut md, &section.summary.statements, unit);
         }
     }

@@ -113,7 +113,8 @@ fn gather(
     let n_room = writer.budget.room_for_notes(writer.budget.n_final);
     let mut level = 0;
     // A lone note that is too long is cut by its prompt.
-    while total(writer, &groups) > n_room && groups.iter().map(|g| g.notes.len()).sum::<usize>() > 1 {
+    while total(writer, &groups) > n_room && groups.iter().map(|g| g.notes.len()).sum::<usize>() > 1
+    {
         groups = merge_level(writer, groups, level, observe)?;
         level += 1;
     }

@@ -32,8 +32,8 @@ use crate::language;
 use crate::model::{LanguageModel, ModelError, Salience};
 use crate::prompt::{self, Ask, ChatTemplate, Piece, PromptError, Prompts};
 use crate::report::{
-    Checks, FinishReason, Model, Params, Report, SCHEMA, Source, Status, Summary,
-    Timings, Tool, Usage, Warning,
+    Checks, FinishReason, Model, Params, Report, SCHEMA, Source, Status, Summary, Timings, Tool,
+    Usage, Warning,
 };
 use crate::select::Weights;
 use crate::sentence;
@@ -492,21 +492,19 @@ fn orders(document: &Document) -> impl Iterator<Item = Warning> {
     let is_order = |range: &Range<usize>| {
         !document.is_aside(range.start) && check::is_order(&document.text[range.clone()])
     };
-    sentences.filter(is_order).filter_map(
-        move |range| {
-            let page = document.pages_of(range.clone()).0;
-            let is_first = page != last;
-            last = page;
-            is_first.then(|| Warning {
-                code: "reads_as_instructions".to_owned(),
-                page: Some(page),
-                message: format!(
-                    "the document talks to a language model, which was told not to listen: {}",
-                    short(&document.text[range])
-                ),
-            })
-        },
-    )
+    sentences.filter(is_order).filter_map(move |range| {
+        let page = document.pages_of(range.clone()).0;
+        let is_first = page != last;
+        last = page;
+        is_first.then(|| Warning {
+            code: "reads_as_instructions".to_owned(),
+            page: Some(page),
+            message: format!(
+                "the document talks to a language model, which was told not to listen: {}",
+                short(&document.text[range])
+            ),
+        })
+    })
 }
 
 /// Words that a document must have: fewer are their own summary.

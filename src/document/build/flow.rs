@@ -322,7 +322,8 @@ mod tests {
         flow.put(Block::Item { depth: 0, mark: "-".into(), words: "one".into() });
         flow.put(Block::Item { depth: 1, mark: "a)".into(), words: "two".into() });
         let note = Block::Aside(AsideKind::Footnote, "[1] n".into());
-        let (a, b, c) = ([paragraph("a"), note], [paragraph("b\nc"), paragraph("d")], [paragraph("")]);
+        let (a, b, c) =
+            ([paragraph("a"), note], [paragraph("b\nc"), paragraph("d")], [paragraph("")]);
         let item = |mark: &str| Block::Item { depth: 0, mark: mark.into(), words: "x".into() };
         table(&mut flow, &[&[&[item("-")], &[item("1."), item("2.")]]]);
         table(&mut flow, &[&[&a, &b], &[&c], &[&c, &c, &[paragraph("e")]]]);

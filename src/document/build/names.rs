@@ -18,9 +18,8 @@ pub(in crate::document) fn of_style(name: &str) -> (Option<u8>, Option<AsideKind
     };
     let is_numbered = |start| number(start).is_some();
     let kind = match name.as_str() {
-        "tocheading" | "contentsheading" | "tableoffigures" | "tableofauthorities" | "toaheading" => {
-            Some(AsideKind::Contents)
-        }
+        "tocheading" | "contentsheading" | "tableoffigures" | "tableofauthorities"
+        | "toaheading" => Some(AsideKind::Contents),
         "bibliography" | "indexheading" => Some(AsideKind::Reference),
         _ if is_numbered("toc") || is_numbered("contents") => Some(AsideKind::Contents),
         _ if is_numbered("index") => Some(AsideKind::Reference),
@@ -39,7 +38,8 @@ pub(in crate::document) fn of_field(instruction: &str) -> Option<AsideKind> {
         "INDEX" | "BIBLIOGRAPHY" => Some(AsideKind::Reference),
         "ADDIN" => {
             let add_in = words.next()?;
-            let is_list = ["BIBL", "REFLIST", "BIBLIOGRAPHY"].iter().any(|end| add_in.ends_with(end));
+            let is_list =
+                ["BIBL", "REFLIST", "BIBLIOGRAPHY"].iter().any(|end| add_in.ends_with(end));
             let is_list = is_list || add_in == "MENDELEY" && words.next() == Some("BIBLIOGRAPHY");
             is_list.then_some(AsideKind::Reference)
         }
@@ -64,7 +64,10 @@ mod tests {
         assert_eq!(of_field(" TOC \\o \"1-3\""), Some(AsideKind::Contents));
         assert_eq!(of_field("ADDIN ZOTERO_BIBL {}"), Some(AsideKind::Reference));
         assert_eq!(of_field("ADDIN EN.REFLIST"), Some(AsideKind::Reference));
-        assert_eq!(of_field("ADDIN Mendeley Bibliography CSL_BIBLIOGRAPHY"), Some(AsideKind::Reference));
+        assert_eq!(
+            of_field("ADDIN Mendeley Bibliography CSL_BIBLIOGRAPHY"),
+            Some(AsideKind::Reference)
+        );
         assert_eq!(of_field("ADDIN ZOTERO_ITEM"), None);
         assert_eq!(of_field("HYPERLINK toc"), None);
         assert_eq!(of_field(""), None);

@@ -124,11 +124,13 @@ mod tests {
 
     #[test]
     fn numbers_are_printed_as_asked() {
-        let printed = |numeral: Numeral| [0, 1, 4, 26, 27, 54, 1999, 4000].map(|n| numeral.print(n));
+        let printed =
+            |numeral: Numeral| [0, 1, 4, 26, 27, 54, 1999, 4000].map(|n| numeral.print(n));
         assert_eq!(printed(Numeral::LowerLetter)[..6], ["0", "a", "d", "z", "aa", "bbb"]);
-        assert_eq!(printed(Numeral::UpperRoman)[1..], [
-            "I", "IV", "XXVI", "XXVII", "LIV", "MCMXCIX", "4000"
-        ]);
+        assert_eq!(
+            printed(Numeral::UpperRoman)[1..],
+            ["I", "IV", "XXVI", "XXVII", "LIV", "MCMXCIX", "4000"]
+        );
         assert_eq!(Numeral::LowerRoman.print(9), "ix");
         assert_eq!(Numeral::UpperLetter.print(u32::MAX), "4294967295");
     }

@@ -81,7 +81,9 @@ impl Styles {
             outline = outline.or(stated.and_then(|stated| stated.outline)).or(level);
             let Some(stated) = stated else { break };
             list_level = list_level.or(stated.list_level);
-            if style.list.is_none() && let Some(number) = &stated.number {
+            if style.list.is_none()
+                && let Some(number) = &stated.number
+            {
                 style.list = Some((number.clone(), list_level));
             }
             at = stated.based_on.as_deref();

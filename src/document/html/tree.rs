@@ -140,7 +140,9 @@ impl Tree {
         let kind = kind(tag);
         let is_foreign = matches!(name, b"svg" | b"math");
         let is_whole = tag.self_closing
-            && (self.manner.is_xml || is_foreign || self.find(|n| n == b"svg", |_| false).is_some());
+            && (self.manner.is_xml
+                || is_foreign
+                || self.find(|n| n == b"svg", |_| false).is_some());
         if is_block(kind) {
             self.leave_drawing();
             self.close_paragraph();
@@ -479,8 +481,8 @@ fn kind_of(name: &[u8]) -> Kind {
         | b"noframes" | b"object" | b"applet" | b"canvas" | b"audio" | b"video" | b"map"
         | b"button" | b"select" | b"textarea" | b"datalist" | b"rp" | b"rt" | b"annotation"
         | b"annotation-xml" => Kind::Dropped,
-        b"address" | b"article" | b"aside" | b"blockquote" | b"body" | b"caption" | b"center" | b"dd"
-        | b"details" | b"dialog" | b"div" | b"dl" | b"dt" | b"fieldset" | b"figcaption"
+        b"address" | b"article" | b"aside" | b"blockquote" | b"body" | b"caption" | b"center"
+        | b"dd" | b"details" | b"dialog" | b"div" | b"dl" | b"dt" | b"fieldset" | b"figcaption"
         | b"figure" | b"footer" | b"form" | b"header" | b"hgroup" | b"legend" | b"main"
         | b"nav" | b"search" | b"section" | b"summary" => Kind::Block,
         _ => Kind::Inline,

@@ -106,7 +106,10 @@ mod tests {
             <msqrt><msub><mi>x</mi><mn>1</mn></msub></msqrt></mrow><annotation>no</annotation></semantics></math>",
             Some("(a+b)/c=√(x_1)"),
         );
-        check("<math><munderover><mo>∑</mo><mi>i</mi><mn>10</mn></munderover><mi>i</mi></math>", Some("∑_i^(10)i"));
+        check(
+            "<math><munderover><mo>∑</mo><mi>i</mi><mn>10</mn></munderover><mi>i</mi></math>",
+            Some("∑_i^(10)i"),
+        );
         check("<office:document-content><mi>a</mi></office:document-content>", None);
     }
 }

@@ -100,7 +100,8 @@ impl Lists {
     pub(super) fn begin(&mut self, tag: &Tag<'_>) {
         let outer = self.open.last().map(|list| list.style.clone());
         let style = tag.attribute("style-name").or(outer).unwrap_or_default();
-        let goes_on = tag.has("continue-numbering", "true") || tag.attribute("continue-list").is_some();
+        let goes_on =
+            tag.has("continue-numbering", "true") || tag.attribute("continue-list").is_some();
         let is_outermost = self.open.is_empty();
         let n = self.ended.get(&style).copied().filter(|_| goes_on && is_outermost);
         self.open.push(List { style, n, is_new_item: false });

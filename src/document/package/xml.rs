@@ -265,7 +265,10 @@ mod tests {
     #[test]
     fn names_lose_their_prefixes_and_references_become_characters() {
         check("<w:a x:k='1 &amp; &#50;'><b/>c</w:a>", "<a=1 & 2 <b b>ca>");
-        check("<a>&lt;&#x1F980;&nbsp;&#0;<![CDATA[<&]]>\r\n&x; & y</a>", "<a <🦀\u{A0}\u{FFFD}<&\n&x; & ya>");
+        check(
+            "<a>&lt;&#x1F980;&nbsp;&#0;<![CDATA[<&]]>\r\n&x; & y</a>",
+            "<a <🦀\u{A0}\u{FFFD}<&\n&x; & ya>",
+        );
         check("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a><!-- d -->", "<a &b;a>");
         check("<a><over>b<over/>c</over>d<over/>e</a>", "<a dea>");
     }

@@ -83,7 +83,8 @@ pub(super) fn set_apart(sheets: &mut [Sheet]) -> usize {
             taken.push((of_margin.binary_search(&line).is_ok(), gone));
         }
         taken.sort_by(|(_, a), (_, b)| b.y.total_cmp(&a.y));
-        let (margin, edges): (Vec<_>, Vec<_>) = taken.into_iter().partition(|(is_margin, _)| *is_margin);
+        let (margin, edges): (Vec<_>, Vec<_>) =
+            taken.into_iter().partition(|(is_margin, _)| *is_margin);
         sheet.running = edges.into_iter().map(|(_, line)| line.text).collect();
         if !margin.is_empty() {
             let numbers: Vec<String> = margin.into_iter().map(|(_, line)| line.text).collect();

@@ -38,6 +38,7 @@ impl<'a> NamedFonts<'a> {
     /// The font with what its program adds, or `None` where there is nothing to add.
     fn name_glyphs(&self, font: &Dict) -> Option<Object> {
         let named = match font.get_name("Subtype")?.0.as_str() {
+            "Type3" => return self.scale_widths(font).map(Object::Dict),
             "Type1" | "MMType1" => self.name_simple(font),
             "Type0" => self.name_composite(font),
             _ => None,
@@ -45,6 +46,25 @@ impl<'a> NamedFonts<'a> {
         let base = font.get_name("BaseFont").map_or_else(String::new, |name| name.0.clone());
         self.restored.borrow_mut().insert(base);
         Some(Object::Dict(named))
+    }
+
+    /// A Type 3 font: its widths in thousandths, as those of other fonts are. The backend does not ask for
+    /// the font's own matrix, and would set the letters of TeX's bitmap fonts over each other.
+    fn scale_widths(&self, font: &Dict) -> Option<Dict> {
+        let matrix = self.document.resolve(font.get("FontMatrix")?).ok()?;
+        let scale = number(matrix.as_array()?.first()?)? * 1000.0;
+        if !scale.is_finite() || scale <= 0.0 || (scale - 1.0).abs() < 0.001 {
+            return None;
+        }
+        let widths = self.document.resolve(font.get("Widths")?).ok()?;
+        let scaled = widths.as_array()?.iter().map(|width| {
+            let width = self.document.resolve(width).ok().as_ref().and_then(number).unwrap_or(0.0);
+            Object::Real(width * scale)
+        });
+        let widths = Object::Array(scaled.collect());
+        let mut font = font.clone();
+        font.insert(Name("Widths".into()), widths);
+        Some(font)
     }
 
     /// A Type 1 font: the built-in encoding of a compact (CFF) program becomes `/Differences`.
@@ -149,6 +169,15 @@ impl ObjectSource for NamedFonts<'_> {
     fn stream_data(&self, s: &Stream) -> Result<Vec<u8>> {
         // A map made here has no filter and no encryption: its bytes are its data.
         if s.dict.is_empty() { Ok(s.data.clone()) } else { self.document.stream_data(s) }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no width of a letter has that many digits")]
+pub(super) fn number(object: &Object) -> Option<f64> {
+    match object {
+        Object::Int(number) => Some(*number as f64),
+        Object::Real(number) => Some(*number),
+        _ => None,
     }
 }
 

@@ -167,4 +167,3 @@ fn table(rows: &[Vec<pdfboss_output::Cell>], lines: &mut Vec<Line>) {
         lines.extend(row.into_iter().reduce(fold).map(|line| Line { kind, ..line }));
     }
 }
-

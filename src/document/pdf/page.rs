@@ -7,9 +7,9 @@ use pdfboss_output::{retain_spans_on_page, structure_for};
 use pdfboss_text::{FontCache, ReadingOrder, SkippedText, SkippedTextKind, TextSpan};
 
 use super::super::{PageStatus, Warning, clean};
-use super::fenced;
 use super::glyph::NamedFonts;
 use super::reflow::Line;
+use super::{appearance, fenced};
 
 /// A page with more text than this, headers included, is not looked through for images.
 const SPARSE_BYTES: usize = 600;
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     }
 
     fn try_take(&self, index: usize) -> Result<(Taken, Option<String>), Error> {
-        let page = self.file.page(index)?;
+        let page = appearance::draw_in(self.file, self.file.page(index)?);
         let (mut spans, report) = block_on(pdfboss_text::extract_spans_reporting_cached_with(
             Immediate(&self.named),
             &page,
@@ -215,4 +215,3 @@ fn superscript(c: char) -> char {
         c => c,
     }
 }
-

@@ -1,7 +1,7 @@
 //! Files made by hand, page by page.
 
 use super::super::PageStatus::{Empty, Failed, NeedsOcr, Text};
-use super::super::{AsideKind, Format, read_bytes};
+use super::super::{AsideKind, Document, Format, read_bytes};
 use super::*;
 
 /// A file of these objects, numbered from 1; the first is the catalog.
@@ -106,8 +106,7 @@ fn a_file_without_text_is_still_a_document() {
 fn glyph_names_tell_what_no_map_does() {
     let font = "<< /Type /Font /Subtype /Type1 /BaseFont /ABCDEF+Tiny /FirstChar 0 /LastChar 0 \
                 /Widths [500] /FontDescriptor 5 0 R >>";
-    let descriptor =
-        "<< /Type /FontDescriptor /FontName /ABCDEF+Tiny /Flags 4 /FontFile3 6 0 R >>";
+    let descriptor = "<< /Type /FontDescriptor /FontName /ABCDEF+Tiny /Flags 4 /FontFile3 6 0 R >>";
     let program = stream("/Subtype /Type1C", &super::glyph::tests::tiny_cff());
     let objects = [font.into(), descriptor.into(), program];
     let content = "BT /F1 12 Tf 72 700 Td (\\134con\\014rm) Tj ET";
@@ -137,12 +136,11 @@ fn the_sample_reads_as_it_was_written() {
     for aside in &document.asides {
         assert_eq!(aside.kind, AsideKind::RunningLine);
         assert!(document.text[..aside.range.start].ends_with("\n\n"));
-        assert!(document.text[aside.range.clone()].trim_end().len() > 0);
+        assert!(!document.text[aside.range.clone()].trim_end().is_empty());
     }
     assert_eq!(document.warnings[0].code, "running_lines_set_apart");
     assert!(document.warnings[0].message.starts_with("6 "));
-    let headings =
-        document.headings.iter().map(|heading| &document.text[heading.range.clone()]);
+    let headings = document.headings.iter().map(|heading| &document.text[heading.range.clone()]);
     let expected =
         ["Minutes of the Meeting of 12 October", "The offer of Nordmole", "Other business"];
     assert_eq!(headings.collect::<Vec<_>>(), expected);
@@ -189,4 +187,33 @@ fn garbled_bytes_do_not_panic() {
         bytes[at] ^= 0x15;
         let _ = read_bytes("-", bytes, None);
     }
+}
+
+/// A page with one annotation: its appearance says what a form field holds.
+fn with_appearance(flags: u32) -> Document {
+    let form =
+        "/Type /XObject /Subtype /Form /BBox [0 0 100 20] /Resources << /Font << /F1 3 0 R >> >>";
+    let objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Count 1 /Kids [6 0 R] >>".to_vec(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_vec(),
+        stream(form, b"BT /F1 12 Tf 2 5 Td (Ada Lovelace) Tj ET"),
+        stream("", b"BT /F1 12 Tf 72 700 Td (Name of the applicant:) Tj ET"),
+        format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R \
+             /Resources << /Font << /F1 3 0 R >> >> /Annots [<< /Type /Annot /Subtype /Widget \
+             /F {flags} /Rect [72 640 172 660] /AP << /N 4 0 R >> >>] >>"
+        )
+        .into_bytes(),
+    ];
+    read_bytes("-", file(&objects, ""), None).unwrap()
+}
+
+#[test]
+fn what_a_form_field_shows_is_text_of_its_page() {
+    let text = with_appearance(4).text;
+    assert!(text.contains("Name of the applicant:"), "{text}");
+    assert!(text.contains("Ada Lovelace"), "{text}");
+    let hidden = with_appearance(2).text;
+    assert!(!hidden.contains("Ada"), "{hidden}");
 }

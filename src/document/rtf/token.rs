@@ -55,8 +55,7 @@ impl<'a> Tokens<'a> {
         }
         let word = std::str::from_utf8(self.take_while(|byte| byte.is_ascii_alphabetic())).ok()?;
         let n_minus = usize::from(self.rest.first() == Some(&b'-'));
-        let n_digits =
-            self.rest[n_minus..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let n_digits = self.rest[n_minus..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         let mut number = None;
         if n_digits > 0 {
             let digits = std::str::from_utf8(self.take(n_minus + n_digits)).unwrap_or_default();
