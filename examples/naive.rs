@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let n_words = args.next().map_or(Ok(200), |n| n.parse())?;
     let loaded = Loaded::open(&model, &Device::Cpu)?;
     let document = document::read(&file)?;
+    let read = document.to_read(0..document.text.len());
     let ask = Ask { n_words, ..Ask::default() };
     let prompt = Prompts::built_in().notes(&loaded.chat, "", ask)?;
     let (prefix, suffix) = prompt.encode(&loaded.tokenizer)?;
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let layout = Layout::new(prefix.len(), 1024 + suffix.len() + n_reply, 1024)?;
     let mut stream = Stream::new(&loaded.decoder, layout)?;
     stream.begin(&prefix)?;
-    stream.feed(&loaded.tokenizer.encode_text(&document.text)?)?;
+    stream.feed(&loaded.tokenizer.encode_text(&read)?)?;
     let limits = Limits { n_max: n_reply, stops: &loaded.stops, ..Limits::default() };
     let reply = stream.generate(&suffix, limits, &Decoding::default(), &mut |_| {})?;
     let text = loaded.tokenizer.decode(&reply.ids)?;
@@ -41,16 +42,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words = |text: &str| -> HashSet<String> {
         text.unicode_words().map(str::to_lowercase).filter(|w| w.len() > 3).collect()
     };
-    let sentences = sentence::split(&document.text);
+    let sentences = sentence::split(&read);
     let mut by_tenth = [0; 10];
     for line in prompt::lines(&text) {
         for range in sentence::split(&line) {
             let wanted = words(&line[range]);
-            let best = sentences.iter().rev().max_by_key(|range| {
-                words(&document.text[(*range).clone()]).intersection(&wanted).count()
-            });
+            let best = sentences
+                .iter()
+                .rev()
+                .max_by_key(|range| words(&read[(*range).clone()]).intersection(&wanted).count());
             if let Some(best) = best.filter(|_| wanted.len() > 2) {
-                by_tenth[best.start * 10 / document.text.len()] += 1;
+                by_tenth[best.start * 10 / read.len()] += 1;
             }
         }
     }

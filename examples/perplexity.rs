@@ -29,7 +29,8 @@ fn main() -> Result<(), AnyError> {
     let gguf = Gguf::open(Path::new(model), DType::F32, &Device::Cpu)?;
     let tokenizer = Tokenizer::from_gguf(&gguf.tokenizer())?;
     let decoder = Decoder::new(gguf.spec.clone(), &gguf, DType::F32, &Device::Cpu)?;
-    let mut ids = tokenizer.encode_text(&document::read(Path::new(text))?.text)?;
+    let document = document::read(Path::new(text))?;
+    let mut ids = tokenizer.encode_text(&document.to_read(0..document.text.len()))?;
     ids.truncate(n_tokens);
     if ids.len() < n_tokens || n_last >= n_tokens {
         return Err(format!("the text has {} tokens, {n_tokens} were asked for", ids.len()).into());

@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn sentences(text: &str) -> Result<Value, document::DocumentError> {
     let document = document::read_unnamed(text)?;
-    let ranges = sentence::split(&document.text);
+    let mut ranges = sentence::split(&document.text);
+    ranges.retain(|range| !document.is_aside(range.start));
     let cut = ranges.iter().map(|range| {
         let at = document.headings.partition_point(|h| h.range.start < range.start);
         let is_heading =

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What only a real model and real documents can show: tests/real_model.sh MODEL.gguf SHARED
-# SHARED holds docs/mueller-report-vol-1.pdf: 189 pages, over 100,000 tokens. Ten minutes on two cores.
+# SHARED holds docs/mueller-report-vol-1.pdf: 189 pages, over 90,000 tokens without its footnotes and
+# table of contents, which are not read. Seven minutes on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 model=$1 shared=$2
@@ -37,7 +38,9 @@ import json, sys
 r = json.load(open(sys.argv[1]))
 pages = sorted(p for ranges in r["source"]["coverage"].values() for a, b in ranges for p in range(a, b + 1))
 assert pages == list(range(1, 190)), pages
-assert len(r["rolling"]) == len(r["chunks"]) > 100
+assert len(r["rolling"]) == len(r["chunks"]) > 80
+kinds = {n["kind"]: n["n"] for n in r["source"]["not_read"]}
+assert kinds["footnote"] > 900 and kinds["contents"] > 50 and kinds["running_line"] > 500, kinds
 assert r["summary"]["statements"], "an empty summary"
 at = 0
 for c in r["chunks"]:
@@ -50,7 +53,7 @@ final = r["summary"]["statements"]
 print(f"{len(r['chunks'])} chunks, {len(statements)} notes, {quoted} of them with a quote; "
       f"{sum('quote' in s['citations'][0] for s in final)} of {len(final)} final statements with a quote")
 p, memory = r["params"], r["timings"]["resident_bytes_by_decile"]
-assert r["usage"]["tokens_document"] >= 100_000, r["usage"]
+assert r["usage"]["tokens_document"] >= 90_000, r["usage"]
 assert r["usage"]["peak_cache_slots"] == p["sinks"] + p["window"] - 1 + p["chunk"]
 growth = memory[-1] / memory[0] - 1
 print(f"{r['usage']['tokens_document']} tokens, {r['usage']['peak_cache_slots']} slots, "
