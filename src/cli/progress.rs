@@ -144,16 +144,12 @@ impl DocumentBar {
         let (usage, timings) = (&report.usage, &report.timings);
         let coverage = &report.source.coverage;
         let count = |ranges: &[(u32, u32)]| ranges.iter().map(|(a, b)| b - a + 1).sum::<u32>();
+        let units = report.source.pages_are;
         let mut line = format!(
-            "{}: {} {}, {} chunks, {} tokens in {:.1} s (reading {:.0} tokens/s, writing {:.0} tokens/s)",
+            "{}: {}, {}, {} tokens in {:.1} s (reading {:.0} tokens/s, writing {:.0} tokens/s)",
             self.name,
-            report.source.n_pages,
-            if report.source.n_pages == 1 {
-                report.source.pages_are.trim_end_matches('s')
-            } else {
-                report.source.pages_are
-            },
-            report.chunks.len(),
+            counted(report.source.n_pages as usize, units),
+            counted(report.chunks.len(), "chunks"),
             usage.tokens_document,
             timings.total_secs,
             timings.prefill_tokens_per_sec,
@@ -170,4 +166,9 @@ impl DocumentBar {
         }
         say(&line);
     }
+}
+
+/// A number with its unit, which is given in the plural.
+fn counted(n: usize, units: &str) -> String {
+    if n == 1 { format!("1 {}", units.trim_end_matches('s')) } else { format!("{n} {units}") }
 }
