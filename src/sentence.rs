@@ -136,6 +136,9 @@ fn ends(text: &str, start: usize, end: usize) -> bool {
     }
     let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
     let is_first = before.trim_start_matches(is_opening).len() == word.len();
+    if is_number && word.len() <= 2 && begins_with_month(next) {
+        return false; // "am 3. Oktober"
+    }
     // "1." or "IV." or "B." at the start numbers what follows.
     if is_first && (is_number || is_numeral(word) || word.chars().count() == 1) {
         return false;
@@ -202,16 +205,28 @@ fn begins_anew(next: &str) -> bool {
     next.is_empty() || OPENERS.split_ascii_whitespace().any(|opener| opener == word)
 }
 
+/// Whether a text opens with a month of a language that writes dates as "3. Oktober".
+fn begins_with_month(next: &str) -> bool {
+    let word = next.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    MONTHS.split_ascii_whitespace().any(|month| month == word)
+}
+
+/// German, as written after a day. Danish, Norwegian, Czech and others write months small, which
+/// ends no sentence anyway.
+const MONTHS: &str = "Januar Jänner Februar Feber März April Mai Juni Juli August September Oktober \
+    November Dezember";
+
 /// Never the last word of a sentence, whatever follows.
 const ALWAYS_GO_ON: &str = "mr mrs ms dr prof hon rev gen col maj capt cmdr lt sgt gov sen rep \
     pres amb messrs mmes st mt ft v vs cf e.g i.e viz ca approx dep't gov't int'l nat'l ass'n \
     comm'n fed f.supp supp cir app dist crim civ proc evid const stat reg regs ann rptr resp \
-    petr cong ct cl dkt monsignor msgr supt det insp ens adm brig hr";
+    petr cong ct cl dkt monsignor msgr supt det insp ens adm brig hr bzw ggf evtl vgl hrsg geb mme \
+    mlle sra srta dña dott ing гр им ул";
 
 /// Go on when a number follows, else end a sentence as any word does.
 const GO_ON_BEFORE_NUMBERS: &str = "no nos p pp vol vols sec secs art arts ch fig figs eq eqs \
     ex exs para paras pt pts doc docs tbl tab app item items ed eds n nn l ll r rr jan feb mar \
-    apr jun jul aug sep sept oct nov dec";
+    apr jun jul aug sep sept oct nov dec nr abs str kap bd núm pág págs стр рис табл гл";
 
 /// May end a sentence: they do if the next word opens one.
 const MAY_END: &str = "inc ltd co corp llc bros jr sr etc al ibid id op cit esq dept univ inst \
@@ -272,6 +287,27 @@ mod tests {
         ] {
             check(text, &[text]);
         }
+    }
+
+    #[test]
+    fn other_languages_keep_their_sentences() {
+        for text in [
+            "Am 3. Oktober 1990 kam Dr. Weber, geb. Lang, z. B. nach Bonn.",
+            "Siehe Abs. 2 und Nr. 14, vgl. S. 9 bzw. Anlage B.",
+            "La Sra. Ruiz firma en la pág. 12, núm. 4.",
+            "Mme. Blanc est arrivée.",
+            "См. рис. 4 и стр. 12, т.е. ниже.",
+        ] {
+            check(text, &[text]);
+        }
+        check("Das war 1990. Danach kam er.", &["Das war 1990.", "Danach kam er."]);
+        check("Он ушёл. Она осталась.", &["Он ушёл.", "Она осталась."]);
+        check(
+            "これは船だ。灯りがともる！本当か？",
+            &["これは船だ。", "灯りがともる！", "本当か？"],
+        );
+        check("وصل الماء. هل عاد القارب؟ نعم.", &["وصل الماء.", "هل عاد القارب؟", "نعم."]);
+        check("¿Quién vino? Nadie.", &["¿Quién vino?", "Nadie."]);
     }
 
     #[test]
