@@ -7,6 +7,7 @@
 //! Pages are read in batches; of each only its lines are kept, so that memory grows with the text
 //! and not with what the backend remembers of it.
 
+mod accent;
 mod appearance;
 mod assemble;
 mod furniture;

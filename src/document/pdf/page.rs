@@ -9,7 +9,7 @@ use pdfboss_text::{FontCache, ReadingOrder, SkippedText, SkippedTextKind, TextSp
 use super::super::{PageStatus, Warning, clean};
 use super::glyph::NamedFonts;
 use super::reflow::Line;
-use super::{appearance, fenced};
+use super::{accent, appearance, fenced};
 
 /// A page with more text than this, headers included, is not looked through for images.
 const SPARSE_BYTES: usize = 600;
@@ -105,6 +105,7 @@ impl<'a> Reader<'a> {
             ReadingOrder::StructureTree,
         ))?;
         retain_spans_on_page(&mut spans, &page);
+        accent::compose_all(&mut spans);
         raise_note_marks(&mut spans);
         let (bottom, top) =
             (page.crop_box.y0.min(page.crop_box.y1), page.crop_box.y0.max(page.crop_box.y1));

@@ -189,6 +189,17 @@ fn garbled_bytes_do_not_panic() {
     }
 }
 
+#[test]
+fn an_accent_goes_onto_the_letter_under_it() {
+    // The letter is set back under the accent, which is 333 wide.
+    let content = "BT /F1 10 Tf 72 700 Td [(Gl\\310) 444 (uck)] TJ ET";
+    let document = read_bytes("-", pages(&[content]), None).unwrap();
+    assert_eq!(document.text, "Glück");
+    // Not where it stands beside the letter.
+    let content = "BT /F1 10 Tf 72 700 Td (a \\310 uck) Tj ET";
+    assert!(!read_bytes("-", pages(&[content]), None).unwrap().text.contains('ü'));
+}
+
 /// A page with one annotation: its appearance says what a form field holds.
 fn with_appearance(flags: u32) -> Document {
     let form =
