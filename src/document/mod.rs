@@ -8,6 +8,7 @@ mod build;
 mod clean;
 mod docx;
 mod epub;
+mod error;
 mod html;
 mod kind;
 mod mail;
@@ -16,6 +17,8 @@ mod ocr;
 mod odt;
 mod package;
 mod pdf;
+#[cfg(test)]
+mod promises;
 mod rtf;
 mod sections;
 mod select;
@@ -25,11 +28,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+pub use self::error::DocumentError;
 pub use self::kind::{EXTENSIONS, is_named_as_document};
 pub use self::ocr::Ocr;
 
@@ -260,110 +264,6 @@ impl Warning {
     }
 }
 
-/// Why a document could not be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DocumentError {
-    /// The file could not be opened or read.
-    #[error("cannot read `{}`: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file has no bytes.
-    #[error("`{uri}` is empty")]
-    Empty {
-        /// The file.
-        uri: String,
-    },
-    /// The PDF is locked with a password.
-    #[error("`{uri}` is locked with a password")]
-    Password {
-        /// The file.
-        uri: String,
-    },
-    /// The file is named a PDF but does not begin like one.
-    #[error("`{uri}` is not a PDF: no `%PDF-` in its first 1024 bytes")]
-    NotPdf {
-        /// The file.
-        uri: String,
-    },
-    /// The PDF is damaged so badly that no page could be found.
-    #[error("`{uri}` is damaged: {reason}")]
-    Damaged {
-        /// The file.
-        uri: String,
-        /// What stopped the reader.
-        reason: String,
-    },
-    /// The password is not that of the PDF.
-    #[error("the password does not open `{uri}`")]
-    WrongPassword {
-        /// The file.
-        uri: String,
-    },
-    /// Unpacked, the file is longer than anything that can be read.
-    #[error("`{uri}` unpacks to more than {n_most} bytes")]
-    TooLarge {
-        /// The file.
-        uri: String,
-        /// The most bytes that are unpacked.
-        n_most: u64,
-    },
-    /// An archive of several documents.
-    #[error("`{uri}` is an archive of {n_members} documents")]
-    Archive {
-        /// The file.
-        uri: String,
-        /// Files in it that may be documents.
-        n_members: usize,
-    },
-    /// The file is of a known kind that is not read.
-    #[error("`{uri}` is {kind}, which cannot be read")]
-    Unsupported {
-        /// The file.
-        uri: String,
-        /// The kind of file, with its article.
-        kind: &'static str,
-    },
-    /// The file holds binary data.
-    #[error("`{uri}` is not text in a known encoding ({n_bytes} bytes, {n_nul} of them zero)")]
-    Binary {
-        /// The file.
-        uri: String,
-        /// Zero bytes among the bytes that were looked at.
-        n_nul: usize,
-        /// Size of the file.
-        n_bytes: usize,
-    },
-}
-
-impl DocumentError {
-    /// The way out, where there is one.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Io { .. } => None,
-            Self::Empty { .. } => Some("check that the file was copied or downloaded completely"),
-            Self::Password { .. } => Some("give it with --password"),
-            Self::WrongPassword { .. } => Some("the password for opening it is needed"),
-            Self::TooLarge { .. } => Some("unpack it, and look at what it holds"),
-            Self::Archive { .. } => Some("unpack it, and read the folder"),
-            Self::NotPdf { .. } => Some("if it is text, rename it to .txt or .md"),
-            Self::Damaged { .. } => {
-                Some("download it again, or open it in a viewer and save a copy")
-            }
-            Self::Unsupported { .. } => Some("convert it to PDF or plain text first"),
-            Self::Binary { .. } => Some(READABLE),
-        }
-    }
-}
-
-/// What can be read, for people.
-const READABLE: &str = "PDF, HTML, EPUB, DOCX, ODT, RTF, mail, Markdown and plain text can be read";
-
 /// Reads a file by what it holds; Markdown by its extension. See [`Reading`].
 ///
 /// # Errors
@@ -471,43 +371,6 @@ impl Reading {
     }
 }
 
-/// Reads a PDF, and its scanned pages with the program that was named for it.
-fn read_pdf(source: Source, bytes: Vec<u8>, reading: &Reading) -> Result<Document, DocumentError> {
-    let password = reading.password.as_deref();
-    let Some(ocr) = &reading.ocr else { return pdf::read(source, bytes, password) };
-    let mut document = pdf::read(source.clone(), bytes.clone(), password)?;
-    let scanned = document.page_ranges(PageStatus::NeedsOcr);
-    if scanned.is_empty() {
-        return Ok(document);
-    }
-    let read = ocr.run(&bytes, &scanned).and_then(|found| {
-        let read = pdf::read(source, found, password).map_err(|error| error.to_string())?;
-        let n_pages = (read.pages.len(), document.pages.len());
-        if n_pages.0 == n_pages.1 {
-            Ok(read)
-        } else {
-            Err(format!("`{}` gave back {} pages of {}", ocr.program, n_pages.0, n_pages.1))
-        }
-    });
-    let range = |&(first, last): &(u32, u32)| {
-        if first == last { format!("page {first}") } else { format!("pages {first} to {last}") }
-    };
-    let pages = scanned.iter().map(range).collect::<Vec<_>>().join(", ");
-    match read {
-        Ok(mut read) => {
-            let title = document.source.title.take().or(read.source.title.take());
-            read.source = Source { title, ..document.source };
-            let message = format!("{pages} have no text layer and were read by `{}`", ocr.program);
-            read.warnings.push(Warning::new("ocr", message));
-            Ok(read)
-        }
-        Err(reason) => {
-            document.warnings.push(Warning::new("ocr_failed", format!("{pages}: {reason}")));
-            Ok(document)
-        }
-    }
-}
-
 /// A source as it is known before its bytes are looked at.
 fn source(uri: &str, bytes: &[u8]) -> Source {
     Source {
@@ -527,7 +390,7 @@ fn read_as(
 ) -> Result<Document, DocumentError> {
     source.format = format;
     let mut document = match format {
-        Format::Pdf => read_pdf(source, bytes, reading),
+        Format::Pdf => ocr::read(source, bytes, reading),
         Format::Text => text::read(source, &bytes),
         Format::Markdown => markdown::read(source, &bytes),
         Format::Html => html::read(source, &bytes),

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::{Document, DocumentError, PageStatus, Reading, Source, Warning, pdf};
+
 /// Seconds for starting, and for each page.
 const START_SECS: u64 = 60;
 const PAGE_SECS: u64 = 60;
@@ -89,6 +91,47 @@ fn talk(child: &mut Child, input: &[u8], limit: Duration) -> Result<(Vec<u8>, St
         }
         Ok((taken, said))
     })
+}
+
+/// Reads a PDF, and its scanned pages with the program that was named for it.
+pub(super) fn read(
+    source: Source,
+    bytes: Vec<u8>,
+    reading: &Reading,
+) -> Result<Document, DocumentError> {
+    let password = reading.password.as_deref();
+    let Some(ocr) = &reading.ocr else { return pdf::read(source, bytes, password) };
+    let mut document = pdf::read(source.clone(), bytes.clone(), password)?;
+    let scanned = document.page_ranges(PageStatus::NeedsOcr);
+    if scanned.is_empty() {
+        return Ok(document);
+    }
+    let read = ocr.run(&bytes, &scanned).and_then(|found| {
+        let read = pdf::read(source, found, password).map_err(|error| error.to_string())?;
+        let n_pages = (read.pages.len(), document.pages.len());
+        if n_pages.0 == n_pages.1 {
+            Ok(read)
+        } else {
+            Err(format!("`{}` gave back {} pages of {}", ocr.program, n_pages.0, n_pages.1))
+        }
+    });
+    let range = |&(first, last): &(u32, u32)| {
+        if first == last { format!("page {first}") } else { format!("pages {first} to {last}") }
+    };
+    let pages = scanned.iter().map(range).collect::<Vec<_>>().join(", ");
+    match read {
+        Ok(mut read) => {
+            let title = document.source.title.take().or(read.source.title.take());
+            read.source = Source { title, ..document.source };
+            let message = format!("{pages} have no text layer and were read by `{}`", ocr.program);
+            read.warnings.push(Warning::new("ocr", message));
+            Ok(read)
+        }
+        Err(reason) => {
+            document.warnings.push(Warning::new("ocr_failed", format!("{pages}: {reason}")));
+            Ok(document)
+        }
+    }
 }
 
 #[cfg(all(test, unix))]

@@ -196,6 +196,19 @@ pub(super) mod tests {
         writer.finish().unwrap().into_inner()
     }
 
+    /// XML whose elements all end, the last that began first.
+    pub(in super::super) fn closed(xml: &str) -> String {
+        let mut open: Vec<&str> = Vec::new();
+        for piece in xml.split('<').skip(1).filter(|piece| !piece.contains("/>")) {
+            match piece.split('>').next().unwrap().strip_prefix('/') {
+                Some(_) => drop(open.pop()),
+                None => open.push(piece.split(['>', ' ']).next().unwrap()),
+            }
+        }
+        let ends: String = open.iter().rev().map(|name| format!("</{name}>")).collect();
+        format!("{xml}{ends}")
+    }
+
     #[test]
     fn parts_are_found_however_their_names_are_written() {
         let bytes = packed(&[("Word\\Document.xml", "one"), ("a/b.opf", "two"), ("a.opf", "")]);

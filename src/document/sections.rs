@@ -32,7 +32,7 @@ const REFERENCES: [&str; 24] = [
     "参考文献",
 ];
 /// Titles of tables of contents, in lower case.
-const CONTENTS: [&str; 14] = [
+const CONTENTS: [&str; 15] = [
     "contents",
     "table of contents",
     "list of figures",
@@ -47,6 +47,7 @@ const CONTENTS: [&str; 14] = [
     "содержание",
     "оглавление",
     "目录",
+    "目次",
 ];
 
 /// What stands under such a title is the document itself if it is a larger part of it than this.
@@ -59,7 +60,7 @@ pub(super) fn is_contents_title(line: &str) -> bool {
     // "Table of Contents – Volume I"
     let line = line.split(['\u{2013}', '\u{2014}', ':', '(']).next().unwrap_or_default();
     let line = line.split(" - ").next().unwrap_or_default().trim();
-    CONTENTS.contains(&line) || line == "目次"
+    CONTENTS.contains(&line)
 }
 
 /// Parts the only page of a document at the headings of the highest rank that comes more than once;
