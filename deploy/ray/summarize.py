@@ -44,6 +44,8 @@ class Worker:
         self.command = ["setpriv", "--pdeathsig", "TERM", *command]
         self.env = {**os.environ, "RAYON_NUM_THREADS": str(n_cpus)}
         self.archive, self.out = archive, out
+        # Where it cannot start, the run has to end: such a node would fail every document, and fast.
+        subprocess.run(self.command, stdin=subprocess.DEVNULL, env=self.env, check=True)
         self.start()
 
     def start(self):
