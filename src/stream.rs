@@ -288,6 +288,23 @@ impl<'a> Stream<'a> {
         Ok(self.cache.restore(snapshot)?)
     }
 
+    /// Hands over all that the stream holds; see [`KvCache::export`].
+    ///
+    /// # Errors
+    /// [`ModelError::Cache`] if the device fails.
+    pub fn export(&self, put: &mut dyn FnMut(&[u8])) -> Result<(), ModelError> {
+        Ok(self.cache.export(put)?)
+    }
+
+    /// Takes over what was exported from a stream of the same shape; false if it was not all there,
+    /// and the stream has to be begun anew. See [`KvCache::import`].
+    ///
+    /// # Errors
+    /// [`ModelError::Cache`] if the device fails.
+    pub fn import(&mut self, take: &mut dyn FnMut(&mut [u8]) -> bool) -> Result<bool, ModelError> {
+        Ok(self.cache.import(take)?)
+    }
+
     /// Feeds `ids` in chunks; logits only of the last chunk.
     fn forward(&mut self, ids: &[u32], want: Want) -> Result<Option<Tensor>, ModelError> {
         let started = Instant::now();

@@ -55,18 +55,18 @@ fn report(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// A schema as the program prints it, which must be the one in the repository.
+fn committed_schema(of: &str, file: &str) -> Value {
+    let schema = longsum().args(["schema", of]).output().unwrap();
+    assert_eq!(schema.status.code(), Some(0));
+    let committed = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    assert!(schema.stdout == committed, "the schema changed: `longsum schema {of} > {file}`");
+    serde_json::from_slice(&schema.stdout).unwrap()
+}
+
 #[test]
 fn a_report_holds_to_its_schema_and_accounts_for_every_page() {
-    let schema = longsum().arg("schema").output().unwrap();
-    assert_eq!(schema.status.code(), Some(0));
-    let committed =
-        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("longsum.summary.v1.schema.json"))
-            .unwrap();
-    assert!(
-        schema.stdout == committed,
-        "the schema changed: `longsum schema > longsum.summary.v1.schema.json`"
-    );
-    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let schema = committed_schema("summary", "longsum.summary.v1.schema.json");
     let validator = jsonschema::validator_for(&schema).unwrap();
 
     for name in ["minutes.pdf", "harbour.md", "lighthouse.txt"] {
@@ -139,7 +139,16 @@ fn a_folder_is_read_to_its_end_in_spite_of_a_bad_file() {
     assert!(stderr(&output).contains("a.pdf"), "{}", stderr(&output));
     let mut names: Vec<_> = fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["b.txt.json", "c.md.json"]);
+    assert_eq!(names, ["b.txt.json", "c.md.json", "run.json"]);
+    let run: Value = serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
+    let schema = committed_schema("run", "longsum.run.v1.schema.json");
+    let errors: Vec<String> = jsonschema::validator_for(&schema)
+        .unwrap()
+        .iter_errors(&run)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(run["documents"][0]["reason"], "`a.pdf` is empty");
 
     let output = run(&[input.to_str().unwrap()]);
     check_error(&output, 2, &["3 documents", "-o"]);

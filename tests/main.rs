@@ -10,5 +10,7 @@ mod documents;
 mod golden;
 mod layers;
 mod method;
+mod night;
+mod resume;
 mod streams;
 mod tiny;

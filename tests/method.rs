@@ -1,7 +1,6 @@
 //! The method from the document to the report, with a scripted model: it writes what a diligent
 //! reader would, so that notes, merges, citations and budgets can be checked word by word.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;
@@ -29,7 +28,7 @@ struct Scripted {
     spec: Spec,
     script: fn(&str) -> String,
     tokenizer: Tokenizer,
-    state: RefCell<State>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
@@ -59,7 +58,7 @@ impl Scripted {
             qk_norm: false,
             tied: true,
         };
-        Self { spec, script, tokenizer: tokenizer(), state: RefCell::default() }
+        Self { spec, script, tokenizer: tokenizer(), state: Mutex::default() }
     }
 }
 
@@ -74,7 +73,7 @@ impl LanguageModel for Scripted {
     }
 
     fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError> {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state.lock().unwrap();
         cache.plan(ids.len())?;
         cache.advance(ids.len());
         // More than one token, or nothing wanted: something new is said, and an old reply is over.

@@ -321,6 +321,59 @@ impl KvCache {
         Ok(())
     }
 
+    /// Hands over all that the stream is, piece by piece, in an order that [`KvCache::import`] knows.
+    ///
+    /// # Errors
+    /// [`CacheError::Device`] if the tensors cannot be read.
+    pub fn export(&self, put: &mut dyn FnMut(&[u8])) -> Result<(), CacheError> {
+        let Marks { n_vacant, first, next, resume } = self.marks;
+        for mark in [n_vacant, first, next, resume.map_or(0, |at| at + 1)] {
+            put(&(mark as u64).to_le_bytes());
+        }
+        let mut bytes = Vec::new();
+        for tensor in self.layers.iter().flat_map(|layer| [&layer.keys, &layer.values]) {
+            bytes.clear();
+            tensor.write_bytes(&mut bytes)?;
+            put(&bytes);
+        }
+        Ok(())
+    }
+
+    /// Makes this the stream that was exported from a cache of the same shape. `take` fills what it
+    /// is given with the next bytes, and says whether there were enough.
+    ///
+    /// Returns false, and leaves a stream that has to be begun anew, if there were not, or they are
+    /// of no such cache.
+    ///
+    /// # Errors
+    /// [`CacheError::Device`] if the tensors cannot be written.
+    pub fn import(&mut self, take: &mut dyn FnMut(&mut [u8]) -> bool) -> Result<bool, CacheError> {
+        let mut marks = [0; 4];
+        for mark in &mut marks {
+            let mut bytes = [0; 8];
+            if !take(&mut bytes) {
+                return Ok(false);
+            }
+            *mark = usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(usize::MAX);
+        }
+        let [n_vacant, first, next, resume] = marks;
+        if n_vacant > self.layout.n_sink() || first < self.layout.n_sink() || next < n_vacant {
+            return Ok(false);
+        }
+        let mut bytes = Vec::new();
+        for tensor in self.layers.iter().flat_map(|layer| [&layer.keys, &layer.values]) {
+            let dtype = tensor.dtype();
+            bytes.resize(tensor.elem_count() * dtype.size_in_bytes(), 0);
+            if !take(&mut bytes) {
+                return Ok(false);
+            }
+            let read = Tensor::from_raw_buffer(&bytes, dtype, tensor.dims(), tensor.device())?;
+            tensor.slice_set(&read, 0, 0)?;
+        }
+        self.marks = Marks { n_vacant, first, next, resume: resume.checked_sub(1) };
+        Ok(true)
+    }
+
     fn check_prefix(&self, n_tokens: usize) -> Result<(), CacheError> {
         let n_sink = self.layout.n_sink();
         if n_tokens > n_sink { Err(CacheError::PrefixTooLong { n_tokens, n_sink }) } else { Ok(()) }

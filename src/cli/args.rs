@@ -1,9 +1,12 @@
 //! What can be said on the command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use longsum::report::{GateError, Gates};
+use longsum::batch::{Shard, ShardError};
+use longsum::report::{self, GateError, Gates};
+use serde::{Deserialize, Serialize};
 
 /// Summarize documents of any length on this machine.
 ///
@@ -26,18 +29,42 @@ Examples:
   longsum report.pdf > report.json
   longsum report.pdf --format md --length short
   longsum report.pdf --model Qwen/Qwen3-0.6B --format md --pages 10-40
-  longsum archive/ -o summaries/ --model ./my-model
+  longsum archive/ -o summaries/ --glob '*.pdf' --jobs 4
 
-Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 3 a gate was not met, 75 try again later";
+Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 3 a gate was not met,
+75 try again later, 130 or 143 stopped: run it again to go on";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Print the text of documents as a model would read it
     Extract(Extract),
+    /// Summarize what standard input asks for, line by line
+    Worker(Worker),
+    /// Share a long document out to many machines
+    Plan(Plan),
+    /// Read one part of a planned document
+    Map(Map),
+    /// Make the report of a planned document from its parts
+    Merge(Merge),
     /// Print the JSON Schema of the output
-    Schema,
+    Schema {
+        /// Of which output
+        #[arg(value_enum, default_value_t = SchemaOf::Summary)]
+        of: SchemaOf,
+    },
     /// Score summaries of documents that people have summarized too
     Eval(Eval),
+    /// Read one document for another process of this program
+    #[command(hide = true)]
+    ReadOne,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The report on a document
+    Summary,
+    /// `run.json`, what became of every document
+    Run,
 }
 
 /// Reads documents and prints what was found: as text, only what a model would read; as JSON, all of
@@ -46,6 +73,8 @@ pub enum Command {
 /// Example: longsum extract report.pdf --format text
 #[derive(Debug, ClapArgs)]
 pub struct Extract {
+    #[command(flatten)]
+    pub place: Where,
     #[command(flatten)]
     pub reading: Reading,
 
@@ -64,7 +93,7 @@ pub enum ExtractFormat {
 
 /// Which documents are read, and where the result goes.
 #[derive(Debug, ClapArgs)]
-pub struct Reading {
+pub struct Where {
     /// Documents, folders or ZIP archives of documents, or - for standard input
     #[arg(value_name = "FILE", required = true)]
     pub inputs: Vec<PathBuf>,
@@ -73,12 +102,21 @@ pub struct Reading {
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
 
+    /// In folders, only files that match this pattern, or with ! before it, that do not
+    #[arg(long, value_name = "PATTERN", help_heading = "Many documents")]
+    pub glob: Vec<String>,
+}
+
+/// How documents are read.
+#[derive(Debug, Clone, ClapArgs, Serialize, Deserialize)]
+pub struct Reading {
     /// Read only these pages, or sections of formats without pages
     #[arg(long, value_name = "A-B", value_parser = pages)]
     pub pages: Option<(u32, u32)>,
 
     /// Password of locked PDFs
     #[arg(long, value_name = "TEXT", env = "LONGSUM_PASSWORD", hide_env_values = true)]
+    #[serde(skip)]
     pub password: Option<String>,
 
     /// Program that reads PDF pages without a text layer, called as `ocrmypdf` is
@@ -88,6 +126,22 @@ pub struct Reading {
     /// Languages of these pages, as that program calls them, such as eng+deu
     #[arg(long, value_name = "LANGUAGES", requires = "ocr")]
     pub ocr_language: Option<String>,
+
+    /// Seconds that reading a document may take [default: 600, without end for --ocr]
+    #[arg(long, value_name = "SECS", help_heading = "Limits")]
+    pub read_time: Option<u64>,
+
+    /// Memory that reading a document may take, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 4096, help_heading = "Limits")]
+    pub read_memory: u64,
+}
+
+impl Reading {
+    /// Seconds that reading a document may take.
+    pub fn n_secs(&self) -> Option<u64> {
+        const N_SECS: u64 = 600;
+        self.read_time.or_else(|| self.ocr.is_none().then_some(N_SECS))
+    }
 }
 
 /// Summarizes each document to the length of its reference and prints ROUGE-1, ROUGE-2 and ROUGE-L
@@ -125,19 +179,13 @@ pub enum EvalFormat {
     Json,
 }
 
-#[derive(Debug, ClapArgs)]
-pub struct Job {
-    #[command(flatten)]
-    pub reading: Reading,
-
+/// What summaries are asked to be.
+#[derive(Debug, Clone, ClapArgs, Serialize, Deserialize)]
+pub struct Making {
     /// `builtin`, which chooses sentences of the document; or a model that writes: a GGUF file, a
     /// folder of safetensors, or a Hugging Face id (org/name[@revision][:file.gguf])
     #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL", default_value = BUILTIN)]
     pub model: String,
-
-    /// What to write
-    #[arg(short, long, value_enum, default_value_t = Format::Json)]
-    pub format: Format,
 
     /// Length of the final summary: short (100 words), medium (200), long (500), or a number of words
     #[arg(long, value_name = "LENGTH", default_value = "medium", value_parser = length)]
@@ -150,13 +198,6 @@ pub struct Job {
     /// Language to write in, such as English or German
     #[arg(long, value_name = "LANGUAGE")]
     pub language: Option<String>,
-
-    /// End with 3 if a report does not keep to these gates, such as weak:0.2,coverage:0.7,needs-ocr:
-    /// at most this share of statements not borne out by the document, at least this share of its
-    /// tenths quoted, no page without a text layer; others are unsupported:SHARE, repetition:SHARE,
-    /// copy:SHARE, failed-pages, language
-    #[arg(long, value_name = "GATES", default_value = "", hide_default_value = true, value_parser = gates)]
-    pub fail_on: Gates,
 
     /// Folder of prompt templates that replace built-in ones of the same name
     #[arg(long, value_name = "DIR")]
@@ -182,12 +223,177 @@ pub struct Job {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Stream")]
     pub seed: u64,
 
+    /// Read each document in this many parts, each by a stream of its own: what `plan`, `map` and
+    /// `merge` share out to many machines
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Stream")]
+    pub parts: NonZeroUsize,
+}
+
+/// What a run may cost, and what it keeps of what it did.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Care {
+    /// Seconds that a document may take, once it is read
+    #[arg(long, value_name = "SECS", help_heading = "Limits")]
+    pub time_limit: Option<u64>,
+
+    /// What takes longer than so many seconds is kept on disk as it is done, and gone on with if the
+    /// program is killed
+    #[arg(long, value_name = "SECS", default_value_t = 10.0, value_parser = seconds, help_heading = "Limits")]
+    pub checkpoint: f64,
+
+    /// How often a document is read again where the system was at fault
+    #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Limits")]
+    pub retries: u32,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Job {
+    #[command(flatten)]
+    pub place: Where,
+    #[command(flatten)]
+    pub making: Making,
+
+    /// What to write
+    #[arg(short, long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+
+    #[command(flatten)]
+    pub gates: GateArgs,
+    #[command(flatten)]
+    pub reading: Reading,
+
+    /// Documents that are worked on at once [default: one for each core, if memory allows]
+    #[arg(short, long, value_name = "N", help_heading = "Many documents")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// Only this part of the documents, the same each time: such as 2/8, or auto in an array job of
+    /// Slurm, Kubernetes, AWS Batch or Cloud Run
+    #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Many documents")]
+    pub shard: Option<Shard>,
+
+    /// Make reports again that are there and still stand
+    #[arg(long, help_heading = "Many documents")]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub care: Care,
+
+    /// Say what would be done, what is done already, what would be refused, and how long it would take
+    #[arg(long)]
+    pub dry_run: bool,
+
     /// No bars, no closing line; errors only
     #[arg(short, long)]
     pub quiet: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// What reports must keep to.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct GateArgs {
+    /// End with 3 if a report does not keep to these gates, such as weak:0.2,coverage:0.7,needs-ocr:
+    /// at most this share of statements not borne out by the document, at least this share of its
+    /// tenths quoted, no page without a text layer; others are unsupported:SHARE, repetition:SHARE,
+    /// copy:SHARE, failed-pages, language
+    #[arg(long, value_name = "GATES", default_value = "", hide_default_value = true, value_parser = gates)]
+    pub fail_on: Gates,
+}
+
+/// Summarizes what it is told to, line by line: for Ray, Spark and the like, which keep it running.
+///
+/// On standard input a line of JSON for each document: {"custom_id": "1", "path": "a.pdf"} or
+/// {"custom_id": "2", "text": "…", "name": "a.md"}. On standard output a line for each, in the same
+/// order and at once: {"custom_id": "1", "report": {…}} or {"custom_id": "2", "error": {"message",
+/// "hint", "retry"}}. Ends with its input.
+///
+/// Example: echo '{"custom_id": "1", "path": "report.pdf"}' | longsum worker
+#[derive(Debug, ClapArgs)]
+pub struct Worker {
+    #[command(flatten)]
+    pub making: Making,
+    #[command(flatten)]
+    pub reading: Reading,
+    #[command(flatten)]
+    pub care: Care,
+}
+
+/// Shares one long document out to many machines: says which parts it has.
+///
+/// Example: longsum plan report.pdf --parts 8 -o plan.json; then on each machine
+/// longsum map plan.json --part 3 -o notes/; then longsum merge plan.json notes/ -o report.json.
+/// The result is that of longsum report.pdf --parts 8.
+#[derive(Debug, ClapArgs)]
+pub struct Plan {
+    /// The document, by a path that all machines know
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// The plan [default: standard output]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub making: Making,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// Reads one part of a planned document.
+///
+/// Example: longsum map plan.json --part 3 -o notes/
+#[derive(Debug, ClapArgs)]
+pub struct Map {
+    /// What `longsum plan` wrote
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+
+    /// Number of the part, from 1, or auto in an array job of one task for each part
+    #[arg(long, value_name = "I|auto")]
+    pub part: String,
+
+    /// Folder for what was found in the parts
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub care: Care,
+
+    /// No bars, no closing line; errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Makes the report of a planned document from what was found in its parts.
+///
+/// Example: longsum merge plan.json notes/ -o report.json
+#[derive(Debug, ClapArgs)]
+pub struct Merge {
+    /// What `longsum plan` wrote
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+
+    /// The folder that `longsum map` wrote to
+    #[arg(value_name = "DIR")]
+    pub notes: PathBuf,
+
+    /// Where to write the report [default: standard output]
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
+
+    /// What to write
+    #[arg(short, long, value_enum, default_value_t = Format::Json)]
+    pub format: Format,
+
+    #[command(flatten)]
+    pub gates: GateArgs,
+    #[command(flatten)]
+    pub care: Care,
+
+    /// No bars, no closing line; errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Evidence {
     /// What the model looked at while it wrote, and the words they share
     Attention,
@@ -203,13 +409,24 @@ pub enum Format {
     Md,
 }
 
-impl Format {
-    /// Extension of the files it is written to.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Md => "md",
+impl From<Format> for report::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            Format::Md => Self::Md,
         }
+    }
+}
+
+/// `i/n`, or what an array job says.
+fn shard(text: &str) -> Result<Shard, ShardError> {
+    if text == "auto" { Shard::auto(&|name| std::env::var(name).ok()) } else { text.parse() }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if (0.0..=1e9).contains(&n) => Ok(n),
+        _ => Err(format!("`{text}` is not a number of seconds")),
     }
 }
 

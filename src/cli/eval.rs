@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use longsum::batch;
+use longsum::batch::output::to_stdout;
 use longsum::document;
 use longsum::eval::{Evaluation, Made, Set, evaluate, set};
 use longsum::report::{Checks, Citation, Summary};
@@ -11,7 +12,6 @@ use longsum::summary::{Options, Reader, summaries};
 
 use super::args::{Eval, EvalFormat};
 use super::exit::{self, Exit};
-use super::output;
 use super::progress::Progress;
 
 /// Summaries of a document, one for each of these lengths in words.
@@ -80,7 +80,7 @@ pub fn run(args: &Eval) -> Result<Exit> {
             EvalFormat::Table => evaluation.table(),
             EvalFormat::Json => serde_json::to_string_pretty(&evaluation)? + "\n",
         };
-        output::to_stdout(text.as_bytes())?;
+        to_stdout(text.as_bytes())?;
     }
     Ok(if all_done { Exit::Done } else { Exit::SomeFailed })
 }

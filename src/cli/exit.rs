@@ -1,15 +1,16 @@
 //! How the program ends: exit codes, and errors as people see them.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use longsum::batch::InputError;
+use longsum::batch::{InputError, PartsError, RunError, ShardError, WriteError};
 use longsum::eval::SetError;
 use longsum::load::LoadError;
 use longsum::model::ModelError;
 use longsum::prompt::PromptError;
+use longsum::report::Entry;
 use longsum::summary::SummaryError;
 
-use super::output::WriteError;
 use super::say;
 
 /// What the exit code says.
@@ -25,6 +26,8 @@ pub enum Exit {
     Gate,
     /// Try again: memory, disk or network.
     TryAgain,
+    /// Stopped by this signal; can be gone on with.
+    Stopped(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -35,6 +38,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Gate => 3,
             Exit::TryAgain => 75,
+            Exit::Stopped(signal) => 128 + signal,
         })
     }
 }
@@ -48,11 +52,37 @@ pub enum Failure {
         /// What was asked for.
         id: String,
     },
-    /// The report says that the document failed.
-    #[error("{reason}")]
-    Document {
+    /// Nothing to share out.
+    #[error("`{uri}` {reason}")]
+    NoParts {
+        /// The document.
+        uri: String,
         /// Why.
         reason: String,
+    },
+    /// A plan that cannot be read.
+    #[error("cannot read the plan `{}`: {reason}", path.display())]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Something is not as it was planned.
+    #[error("{what} is not what it was when `{uri}` was planned")]
+    Changed {
+        /// The document.
+        uri: String,
+        /// What changed.
+        what: &'static str,
+    },
+    /// A part that the plan does not have.
+    #[error("the plan has parts 1 to {n_parts}, and no part {part}")]
+    NoSuchPart {
+        /// What was asked for.
+        part: String,
+        /// How many there are.
+        n_parts: usize,
     },
 }
 
@@ -75,18 +105,54 @@ pub fn of(error: &anyhow::Error) -> Exit {
     {
         return Exit::TryAgain;
     }
-    if let Some(Failure::Document { .. }) = error.downcast_ref() {
-        return Exit::SomeFailed;
+    if let Some(e) = error.downcast_ref::<RunError>() {
+        return of_run(e);
     }
     Exit::Usage
 }
 
+/// The exit code of a document's error, where it is the only document.
+pub fn of_run(error: &RunError) -> Exit {
+    match error {
+        RunError::Input(e) if e.is_usage() => Exit::Usage,
+        RunError::Write(e) if e.is_usage() => Exit::Usage,
+        RunError::Summary(SummaryError::Stopped(_)) | RunError::NoSummary(_) => Exit::SomeFailed,
+        e if e.is_passing() => Exit::TryAgain,
+        RunError::Summary(e) if !matches!(e, SummaryError::Token(_)) => Exit::Usage,
+        _ => Exit::SomeFailed,
+    }
+}
+
+/// The exit code of a run.
+pub fn of_all(entries: &[Entry], errors: &[Option<RunError>], signal: Option<u8>) -> Exit {
+    if let Some(signal) = signal {
+        return Exit::Stopped(signal);
+    }
+    if let [Some(error)] = errors {
+        return of_run(error);
+    }
+    let mut errors = errors.iter().flatten().peekable();
+    if errors.peek().is_none() {
+        let all_met = entries.iter().all(|entry| entry.gates_unmet.is_empty());
+        return if all_met { Exit::Done } else { Exit::Gate };
+    }
+    errors.find(|error| error.ends_the_run()).map_or(Exit::SomeFailed, of_run)
+}
+
+/// An error and the way out, as people see them.
+pub fn told(error: &anyhow::Error) -> String {
+    told_with(&error.to_string(), hint(error).as_deref())
+}
+
+/// As [`told`], of what is in words already.
+pub fn told_with(error: &str, hint: Option<&str>) -> String {
+    let hint = hint.map_or(String::new(), |hint| format!("\n hint: {hint}"));
+    format!("error: {error}{hint}")
+}
+
 /// Prints an error and the way out.
 pub fn tell(error: &anyhow::Error) {
-    say(&format!("error: {error}"));
-    if let Some(hint) = hint(error) {
-        say(&format!(" hint: {hint}"));
-    }
+    say(&told(error));
 }
 
 fn hint(error: &anyhow::Error) -> Option<String> {
@@ -108,13 +174,23 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(e) = error.downcast_ref::<WriteError>() {
         return e.hint();
     }
+    if let Some(e) = error.downcast_ref::<RunError>() {
+        return e.hint();
+    }
+    if let Some(ShardError::NoEngine) = error.downcast_ref() {
+        return Some("name the shard: --shard 1/8".to_owned());
+    }
+    if let Some(PartsError::Missing { .. }) = error.downcast_ref() {
+        return Some("read them with `longsum map`".to_owned());
+    }
     match error.downcast_ref::<Failure>()? {
+        Failure::Plan { .. } | Failure::Changed { .. } => {
+            Some("make a new one with `longsum plan`".to_owned())
+        }
+        Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,
         Failure::NoSuchModel { .. } => Some(
             "leave --model out for the built-in one, or give a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name"
                 .to_owned(),
         ),
-        Failure::Document { .. } => {
-            Some("`source.coverage` in the report says what became of every page".to_owned())
-        }
     }
 }

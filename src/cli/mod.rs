@@ -1,33 +1,43 @@
 //! The command line: the only place that knows clap, indicatif and anyhow.
 
 mod args;
+mod dry_run;
 mod eval;
 mod exit;
 mod extract;
-mod output;
+mod parts;
 mod progress;
+mod signals;
+mod table;
+mod worker;
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use candle_core::Device;
 use clap::Parser;
-use longsum::batch::{self, Input};
-use longsum::document::{self, Document};
+use longsum::batch::output::to_stdout;
+use longsum::batch::{
+    self, Batch, Found, Input, Isolate, Limits, Output, RunError, Search, isolate,
+};
+use longsum::document;
 use longsum::load::Loaded;
 use longsum::load::hub::{Download, HubId};
+use longsum::memory;
 use longsum::prompt::Prompts;
-use longsum::report::{self, Report, Status};
+use longsum::report::{self, Entry, Model, RUN_SCHEMA, Report, Run, RunTimings, Tool};
 use longsum::stream::Decoding;
-use longsum::summary::{Evidence, Options, Reader, summarize};
+use longsum::summary::{Evidence, Options, Reader};
 
-use args::{Args, Command, Format, Job};
+use args::{Args, Command, Job, SchemaOf};
 use exit::{Exit, Failure};
-use output::Output;
 use progress::Progress;
+use signals::Signals;
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
@@ -39,9 +49,18 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match args.command {
-        Some(Command::Schema) => {
-            output::to_stdout(report::schema().as_bytes()).map(|()| Exit::Done)
+        Some(Command::Schema { of }) => {
+            let schema = match of {
+                SchemaOf::Summary => report::schema::<Report>(),
+                SchemaOf::Run => report::schema::<Run>(),
+            };
+            to_stdout(schema.as_bytes()).map(|()| Exit::Done).map_err(Into::into)
         }
+        Some(Command::Worker(args)) => worker::run(&args),
+        Some(Command::Plan(args)) => parts::plan(&args),
+        Some(Command::Map(args)) => parts::map(&args),
+        Some(Command::Merge(args)) => parts::merge(&args),
+        Some(Command::ReadOne) => isolate::serve().map(|()| Exit::Done).map_err(Into::into),
         Some(Command::Extract(args)) => extract::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         None => run(&args.job),
@@ -57,105 +76,171 @@ pub fn main() -> ExitCode {
 
 /// Summarizes every document asked for.
 fn run(job: &Job) -> Result<Exit> {
-    let inputs = batch::inputs(&job.reading.inputs, job.reading.output.as_deref())?;
-    let options = options(job)?;
-    let output = Output::new(&job.reading, &inputs, job.format.extension())?;
-    let progress = Progress::new(job.quiet);
-    let (loaded, revision) = load(&job.model, &progress)?;
-    let about = batch::about(&loaded, &job.model, revision);
-    let reader = batch::reader(&loaded, &about);
-    let (mut n_failed, mut all_gates_met) = (0, true);
-    for input in &inputs {
-        match one(&reader, input, job, &options, &output, &progress) {
-            Ok(met) => all_gates_met &= met,
-            Err(error) => {
-                // One bad document is a line; a full disk or a lost device is the end.
-                let is_the_end =
-                    exit::of(&error) == Exit::TryAgain || error.is::<output::WriteError>();
-                if inputs.len() == 1 || is_the_end {
-                    return Err(error);
-                }
-                n_failed += 1;
-                exit::tell(&error);
-            }
+    let found = find(&job.place)?;
+    let mut inputs = found.inputs;
+    if let Some(shard) = job.shard {
+        let n_bytes: Vec<u64> = inputs.iter().map(Input::n_bytes).collect();
+        inputs = shard.pick(&n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
+    }
+    let format = report::Format::from(job.format);
+    let place = &job.place;
+    let output = match (job.dry_run, place.output.as_deref()) {
+        (true, None) => Output::Stdout(None),
+        (_, path) => Output::new(path, &place.inputs, &inputs, format.extension())?,
+    };
+    let context = Context::new(&job.making, &job.reading, job.quiet)?.with_care(&job.care);
+    let started = Instant::now();
+    let batch = Batch {
+        format,
+        force: job.force,
+        n_jobs: job.jobs.unwrap_or_else(|| batch::n_jobs(&context.reader(), inputs.len())),
+        ..context.batch(&output, &job.gates)
+    };
+    if job.dry_run {
+        return dry_run::run(&batch, &inputs);
+    }
+    let outcomes = batch.run(&inputs, &context.progress.documents(&inputs));
+    let (entries, errors): (Vec<Entry>, Vec<Option<RunError>>) =
+        outcomes.into_iter().map(|outcome| (outcome.entry, outcome.error)).unzip();
+    let exit = exit::of_all(&entries, &errors, context.signals.number());
+    if let Some(dir) = output.folder() {
+        let run = Run {
+            schema: RUN_SCHEMA,
+            tool: Tool::this(),
+            model: context.about.clone(),
+            shard: job.shard.map(|shard| shard.to_string()),
+            counts: Run::count(&entries),
+            passed_over: found.passed_over,
+            timings: RunTimings {
+                total_secs: started.elapsed().as_secs_f64(),
+                n_unchanged: entries.iter().filter(|e| e.timings.unchanged).count(),
+                n_jobs: batch.n_jobs.get(),
+                peak_memory_bytes: memory::peak_bytes(),
+            },
+            documents: entries,
+        };
+        context.progress.say(&table::of(&run));
+        let part = job.shard.map(|shard| format!("-{}", shard.file_part()));
+        let path = dir.join(format!("run{}.json", part.unwrap_or_default()));
+        let text = serde_json::to_string_pretty(&run)? + "\n";
+        output.write_to(&path, text.as_bytes())?;
+    }
+    Ok(exit)
+}
+
+/// What every command that summarizes needs: a model, and how documents are read.
+struct Context {
+    signals: Signals,
+    progress: Progress,
+    loaded: Loaded,
+    about: Model,
+    options: Options,
+    how: document::Reading,
+    isolate: Isolate,
+    care: Option<args::Care>,
+}
+
+impl Context {
+    fn new(making: &args::Making, reading: &args::Reading, quiet: bool) -> Result<Self> {
+        let signals = Signals::listen()?;
+        let progress = Progress::new(quiet);
+        let options = options(making, reading)?;
+        let (loaded, revision) = load(&making.model, &progress)?;
+        let about = batch::about(&loaded, &making.model, revision);
+        let (how, isolate) = (how(reading), isolate(reading)?);
+        Ok(Self { signals, progress, loaded, about, options, how, isolate, care: None })
+    }
+
+    fn with_care(mut self, care: &args::Care) -> Self {
+        self.care = Some(care.clone());
+        self
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        batch::reader(&self.loaded, &self.about)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.signals.stop.load(Ordering::Relaxed)
+    }
+
+    /// One document at a time, unless said otherwise.
+    fn batch<'a>(&'a self, output: &'a Output, gates: &'a args::GateArgs) -> Batch<'a> {
+        let care = self.care.as_ref();
+        Batch {
+            reader: self.reader(),
+            options: &self.options,
+            reading: &self.how,
+            isolate: &self.isolate,
+            output,
+            format: report::Format::Json,
+            gates: &gates.fail_on,
+            force: false,
+            n_jobs: NonZeroUsize::MIN,
+            n_retries: care.map_or(0, |care| care.retries),
+            n_most_secs: care.and_then(|care| care.time_limit),
+            checkpoint: Duration::from_secs_f64(care.map_or(0.0, |care| care.checkpoint)),
+            stop: &self.signals.stop,
         }
     }
-    if inputs.len() > 1 {
-        progress.say(&format!(
-            "{} of {} documents summarized",
-            inputs.len() - n_failed,
-            inputs.len()
-        ));
+
+    /// How a command ends whose result is this.
+    fn ended(&self, result: Result<(), RunError>) -> Result<Exit> {
+        match (result, self.signals.number()) {
+            (Ok(()), _) => Ok(Exit::Done),
+            (Err(_), Some(signal)) => Ok(Exit::Stopped(signal)),
+            (Err(error), None) => Err(error.into()),
+        }
     }
-    Ok(match (n_failed, all_gates_met) {
-        (0, true) => Exit::Done,
-        (0, false) => Exit::Gate,
-        _ => Exit::SomeFailed,
-    })
 }
 
-/// Summarizes one document; returns whether it keeps to the gates.
-fn one(
-    reader: &Reader<'_>,
-    input: &Input,
-    job: &Job,
-    options: &Options,
-    output: &Output,
-    progress: &Progress,
-) -> Result<bool> {
-    let started = Instant::now();
-    let document = read(input, &job.reading)?;
-    let extract_secs = started.elapsed().as_secs_f64();
-    let mut bar = progress.document(&input.name());
-    let mut report = summarize(reader, &document, options, &mut |event| bar.event(&event))?;
-    report.timings.extract_secs = extract_secs;
-    report.timings.total_secs = started.elapsed().as_secs_f64();
-    bar.end(&report);
-    let mut text = render(&report, job.format)?;
-    text.push('\n');
-    output.write(input, text.as_bytes())?;
-    if let (Status::Failed, Some(reason)) = (&report.status, &report.reason) {
-        return Err(Failure::Document { reason: reason.clone() }.into());
-    }
-    let unmet = job.fail_on.unmet(&report);
-    unmet.iter().for_each(|gate| say(&format!("gate not met: {}: {gate}", input.name())));
-    Ok(unmet.is_empty())
+/// The documents that the arguments mean.
+fn find(place: &args::Where) -> Result<Found> {
+    let search = Search {
+        paths: place.inputs.clone(),
+        globs: place.glob.clone(),
+        skip: place.output.clone(),
+    };
+    Ok(search.find()?)
 }
 
-/// Reads a document, or the pages asked for.
-fn read(input: &Input, reading: &args::Reading) -> Result<Document> {
+/// How documents are read.
+fn how(reading: &args::Reading) -> document::Reading {
     let language = reading.ocr_language.clone();
     let ocr = reading.ocr.clone().map(|program| document::Ocr { program, language });
-    let how = document::Reading { password: reading.password.clone(), ocr };
-    Ok(input.read(&how, reading.pages)?)
+    document::Reading { password: reading.password.clone(), ocr }
 }
 
-fn render(report: &Report, format: Format) -> Result<String> {
-    Ok(match format {
-        Format::Json => serde_json::to_string_pretty(report)?,
-        Format::Md => report::markdown(report),
+/// Where documents are read: in this program once more.
+fn isolate(reading: &args::Reading) -> Result<Isolate> {
+    Ok(Isolate {
+        program: std::env::current_exe()?,
+        args: vec!["read-one".into()],
+        limits: Limits { n_secs: reading.n_secs(), n_mib: Some(reading.read_memory) },
     })
 }
 
-fn options(job: &Job) -> Result<Options> {
-    let prompts = match &job.prompts {
+fn options(making: &args::Making, reading: &args::Reading) -> Result<Options> {
+    let prompts = match &making.prompts {
         Some(dir) => Prompts::from_dir(dir)?,
         None => Prompts::built_in(),
     };
-    let decoding = Decoding { temperature: job.temperature, seed: job.seed, ..Decoding::default() };
+    let (temperature, seed) = (making.temperature, making.seed);
+    let decoding = Decoding { temperature, seed, ..Decoding::default() };
     Ok(Options {
-        n_sink: job.sinks,
-        n_window: job.window,
-        n_chunk: job.chunk,
-        n_words: job.length,
-        evidence: match job.evidence {
+        n_sink: making.sinks,
+        n_window: making.window,
+        n_chunk: making.chunk,
+        n_words: making.length,
+        evidence: match making.evidence {
             args::Evidence::Attention => Evidence::Attention,
             args::Evidence::Words => Evidence::Words,
         },
-        language: job.language.clone(),
+        language: making.language.clone(),
         prompts,
         decoding,
-        pages: job.reading.pages,
+        pages: reading.pages,
+        n_parts: making.parts,
     })
 }
 

@@ -1,12 +1,16 @@
 //! Bars on standard error; nothing where that is no terminal.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use longsum::batch::{Input, Outcome, Watch};
 use longsum::event::Event;
-use longsum::report::{Report, Status};
+use longsum::report::{Fate, Report, Status};
 
-use super::say;
+use super::{exit, say};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -54,17 +58,26 @@ impl Progress {
     }
 
     /// A bar for one document.
-    pub fn document(&self, name: &str) -> DocumentBar {
-        let bar = self.bar(None, "{spinner} {msg}");
-        bar.set_message(format!("{name}: reading"));
-        bar.enable_steady_tick(TICK);
-        DocumentBar {
-            bar,
-            name: name.to_owned(),
-            quiet: self.quiet,
-            started: Instant::now(),
-            tally: Tally::default(),
+    pub fn one(&self, name: &str) -> OneBar {
+        let bar = ProgressBar::no_length();
+        if self.quiet {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
         }
+        OneBar(RefCell::new(DocumentBar::new(bar, name)))
+    }
+
+    /// Bars for documents, as many as are worked on at once, and one for all of them.
+    pub fn documents(&self, inputs: &[Input]) -> Documents {
+        let target =
+            if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let screen = MultiProgress::with_draw_target(target);
+        let all = (inputs.len() > 1).then(|| {
+            let bar = screen.add(ProgressBar::new(inputs.len() as u64));
+            bar.set_style(style("{pos} of {len} documents {wide_bar} {elapsed}"));
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        Documents { quiet: self.quiet, screen, all, bars: Mutex::default() }
     }
 
     fn bar(&self, len: Option<u64>, template: &str) -> ProgressBar {
@@ -82,6 +95,90 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
+/// The bar of the only document.
+pub struct OneBar(RefCell<DocumentBar>);
+
+impl OneBar {
+    /// Takes in what happened.
+    pub fn event(&self, event: &Event<'_>) {
+        self.0.borrow_mut().event(event);
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.0.borrow().bar.finish_and_clear();
+    }
+}
+
+/// Bars of all documents.
+pub struct Documents {
+    quiet: bool,
+    screen: MultiProgress,
+    all: Option<ProgressBar>,
+    bars: Mutex<HashMap<usize, DocumentBar>>,
+}
+
+impl Documents {
+    fn say(&self, line: &str) {
+        self.screen.suspend(|| say(line));
+    }
+
+    fn bar_of(&self, at: usize) -> Option<DocumentBar> {
+        self.bars.lock().unwrap_or_else(PoisonError::into_inner).remove(&at)
+    }
+}
+
+impl Watch for Documents {
+    fn began(&self, at: usize, input: &Input) {
+        let bar = match &self.all {
+            Some(all) => self.screen.insert_before(all, ProgressBar::no_length()),
+            None => self.screen.add(ProgressBar::no_length()),
+        };
+        let bar = DocumentBar::new(bar, &input.name());
+        self.bars.lock().unwrap_or_else(PoisonError::into_inner).insert(at, bar);
+    }
+
+    fn event(&self, at: usize, event: &Event<'_>) {
+        if let Some(bar) = self.bars.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&at) {
+            bar.event(event);
+        }
+    }
+
+    fn ended(&self, at: usize, outcome: &Outcome, report: Option<&Report>) {
+        if let Some(bar) = self.bar_of(at) {
+            bar.bar.finish_and_clear();
+            self.screen.remove(&bar.bar);
+        }
+        if let Some(all) = &self.all {
+            all.inc(1);
+        }
+        let entry = &outcome.entry;
+        for warning in &outcome.warnings {
+            self.say(&format!("warning: {}: {warning}", entry.document));
+        }
+        match (&outcome.error, report) {
+            (Some(_), _) if entry.fate == Fate::Stopped => {
+                if !self.quiet && self.all.is_none() {
+                    self.say(&format!("{}: stopped; run it again to go on", entry.document));
+                }
+            }
+            (Some(error), _) => {
+                self.say(&exit::told_with(&error.to_string(), error.hint().as_deref()));
+            }
+            (None, Some(report)) if !self.quiet && report.status != Status::Failed => {
+                self.say(&closing(&entry.document, report));
+            }
+            (None, None) if !self.quiet && self.all.is_none() => {
+                self.say(&format!("{}: its report is there and still stands", entry.document));
+            }
+            (None, _) => {}
+        }
+        for gate in &entry.gates_unmet {
+            self.say(&format!("gate not met: {}: {gate}", entry.document));
+        }
+    }
+}
+
 /// Tokens and pages so far.
 #[derive(Default)]
 struct Tally {
@@ -94,12 +191,18 @@ struct Tally {
 pub struct DocumentBar {
     bar: ProgressBar,
     name: String,
-    quiet: bool,
     started: Instant,
     tally: Tally,
 }
 
 impl DocumentBar {
+    fn new(bar: ProgressBar, name: &str) -> Self {
+        bar.set_style(style("{spinner} {msg}"));
+        bar.set_message(format!("{name}: reading"));
+        bar.enable_steady_tick(TICK);
+        Self { bar, name: name.to_owned(), started: Instant::now(), tally: Tally::default() }
+    }
+
     /// Takes in what happened.
     pub fn event(&mut self, event: &Event<'_>) {
         match *event {
@@ -134,38 +237,34 @@ impl DocumentBar {
         self.bar
             .set_message(format!("{}: page {page} of {n_pages}, {rate:.0} tokens/s", self.name));
     }
+}
 
-    /// Takes the bar away and says how it went.
-    pub fn end(self, report: &Report) {
-        self.bar.finish_and_clear();
-        if self.quiet || report.status == Status::Failed {
-            return;
+/// How it went with a document.
+fn closing(name: &str, report: &Report) -> String {
+    let (usage, timings) = (&report.usage, &report.timings);
+    let coverage = &report.source.coverage;
+    let count = |ranges: &[(u32, u32)]| ranges.iter().map(|(a, b)| b - a + 1).sum::<u32>();
+    let units = report.source.pages_are;
+    let mut line = format!(
+        "{}: {}, {}, {} tokens in {:.1} s (reading {:.0} tokens/s, writing {:.0} tokens/s)",
+        name,
+        counted(report.source.n_pages as usize, units),
+        counted(report.chunks.len(), "chunks"),
+        usage.tokens_document,
+        timings.total_secs,
+        timings.prefill_tokens_per_sec,
+        timings.decode_tokens_per_sec,
+    );
+    for (what, ranges) in [
+        ("need OCR", &coverage.needs_ocr),
+        ("failed", &coverage.failed),
+        ("empty", &coverage.empty),
+    ] {
+        if !ranges.is_empty() {
+            line.push_str(&format!("; {} {what}", count(ranges)));
         }
-        let (usage, timings) = (&report.usage, &report.timings);
-        let coverage = &report.source.coverage;
-        let count = |ranges: &[(u32, u32)]| ranges.iter().map(|(a, b)| b - a + 1).sum::<u32>();
-        let units = report.source.pages_are;
-        let mut line = format!(
-            "{}: {}, {}, {} tokens in {:.1} s (reading {:.0} tokens/s, writing {:.0} tokens/s)",
-            self.name,
-            counted(report.source.n_pages as usize, units),
-            counted(report.chunks.len(), "chunks"),
-            usage.tokens_document,
-            timings.total_secs,
-            timings.prefill_tokens_per_sec,
-            timings.decode_tokens_per_sec,
-        );
-        for (what, ranges) in [
-            ("need OCR", &coverage.needs_ocr),
-            ("failed", &coverage.failed),
-            ("empty", &coverage.empty),
-        ] {
-            if !ranges.is_empty() {
-                line.push_str(&format!("; {} {what}", count(ranges)));
-            }
-        }
-        say(&line);
     }
+    line
 }
 
 /// A number with its unit, which is given in the plural.

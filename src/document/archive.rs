@@ -134,6 +134,16 @@ pub(super) fn member(
     name: &str,
     reading: &Reading,
 ) -> Result<Document, DocumentError> {
+    let unpacked = unpack_member(path, name, reading)?;
+    read_unpacked(super::source(&unpacked.place, &unpacked.bytes), unpacked, MOST_LAYERS, reading)
+}
+
+pub(super) fn member_sha256(path: &Path, name: &str) -> Result<String, DocumentError> {
+    let unpacked = unpack_member(path, name, &Reading::default())?;
+    Ok(super::sha256_hex(&unpacked.bytes))
+}
+
+fn unpack_member(path: &Path, name: &str, reading: &Reading) -> Result<Unpacked, DocumentError> {
     let missing =
         || DocumentError::Io { path: path.join(name), source: std::io::ErrorKind::NotFound.into() };
     let mut zip = open_file(path)?.ok_or_else(missing)?;
@@ -142,7 +152,7 @@ pub(super) fn member(
     let place = format!("{}/{name}", path.display());
     let mut unpacked = from_zip(&mut zip, *index, place, reading)?;
     unpacked.how = None; // it is what was asked for
-    read_unpacked(super::source(&unpacked.place, &unpacked.bytes), unpacked, MOST_LAYERS, reading)
+    Ok(unpacked)
 }
 
 /// What was unpacked.

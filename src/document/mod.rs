@@ -25,12 +25,14 @@ mod select;
 mod text;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use self::error::DocumentError;
@@ -46,7 +48,7 @@ pub use self::ocr::Ocr;
 /// assert_eq!(document.headings[0].range, 0..5);
 /// # Ok::<(), document::DocumentError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Document {
     /// The file and its fingerprint.
     pub source: Source,
@@ -64,11 +66,12 @@ pub struct Document {
     /// Pages of the file, where only some of them are kept.
     n_pages_before: Option<usize>,
     /// Characters before every [`MARK_BYTES`]-th byte, counted when first asked for.
+    #[serde(skip)]
     marks: OnceLock<Vec<usize>>,
 }
 
 /// Where a document came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The path or name as the user gave it.
     pub uri: String,
@@ -83,7 +86,7 @@ pub struct Source {
 }
 
 /// A file format that can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Format {
     /// Portable Document Format, with a text layer or without.
     Pdf,
@@ -160,7 +163,7 @@ impl fmt::Display for Format {
 }
 
 /// One page, or section of a format without pages, and the text it gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// Number of the page in the file, from 1.
     pub number: u32,
@@ -173,7 +176,7 @@ pub struct Page {
 }
 
 /// How reading a page ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PageStatus {
     /// It has text.
     Text,
@@ -200,7 +203,7 @@ impl PageStatus {
 }
 
 /// A heading and its rank.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heading {
     /// Bytes of [`Document::text`] that hold the heading.
     pub range: Range<usize>,
@@ -209,7 +212,7 @@ pub struct Heading {
 }
 
 /// A part of the text that is kept and not read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aside {
     /// Bytes of [`Document::text`] that hold it, with the white space behind it.
     pub range: Range<usize>,
@@ -218,7 +221,7 @@ pub struct Aside {
 }
 
 /// Why a part of the text is not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AsideKind {
     /// A running header or footer, a page number, the numbers of lines.
     RunningLine,
@@ -244,7 +247,7 @@ impl AsideKind {
 }
 
 /// Something the reader of a report should know about the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
     /// Stable name, such as `ligatures_repaired`.
     pub code: &'static str,
@@ -261,6 +264,34 @@ impl Warning {
 
     fn on_page(code: &'static str, page: u32, message: String) -> Self {
         Self { code, page: Some(page), message }
+    }
+}
+
+impl<'a> Deserialize<'a> for Warning {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        Told::deserialize(from).map(Self::from)
+    }
+}
+
+/// A warning that another process of this program wrote.
+#[derive(Deserialize)]
+struct Told {
+    code: String,
+    page: Option<u32>,
+    message: String,
+}
+
+impl From<Told> for Warning {
+    fn from(Told { code, page, message }: Told) -> Self {
+        // There are few codes, so each is kept for good.
+        static CODES: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+        let mut codes = CODES.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = codes.get(code.as_str()).copied().unwrap_or_else(|| {
+            let code: &'static str = code.leak();
+            codes.insert(code);
+            code
+        });
+        Self { code, page, message }
     }
 }
 
@@ -312,8 +343,16 @@ pub fn members(path: &Path) -> Result<Vec<String>, DocumentError> {
     archive::members(path)
 }
 
+/// SHA-256 of one of the [`members`] of an archive, in hexadecimal, as its document has it.
+///
+/// # Errors
+/// [`DocumentError`] if it cannot be unpacked.
+pub fn member_sha256(archive: &Path, name: &str) -> Result<String, DocumentError> {
+    archive::member_sha256(archive, name)
+}
+
 /// How documents are read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Reading {
     /// The password of locked PDFs.
     pub password: Option<String>,

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Document, DocumentError, PageStatus, Reading, Source, Warning, pdf};
 
 /// Seconds for starting, and for each page.
@@ -20,7 +22,7 @@ const MAX_BYTES: u64 = 1 << 30;
 const MAX_COMPLAINT: usize = 200;
 
 /// How pages without a text layer are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ocr {
     /// The program, by name or path.
     pub program: String,

@@ -118,7 +118,7 @@ pub enum Want {
 }
 
 /// A language model as a stream sees it: the decoder, or a scripted one in tests.
-pub trait LanguageModel {
+pub trait LanguageModel: Sync {
     /// What the model is made of.
     fn spec(&self) -> &Spec;
 

@@ -17,5 +17,6 @@ mod vector;
 
 pub use decoder::{Decoder, LanguageModel, ModelError, Part, Want, Weights};
 pub use linear::Linear;
+pub use packed::team::Busy;
 pub use salience::{Ends, Salience, Scores};
 pub use spec::{Activation, Mlp, Norm, NormKind, Positions, Residual, Rope, RopeScaling, Spec};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Report, Status};
+use super::{Facts, Status};
 
 /// Several gates, as `weak:0.2,coverage:0.7,needs-ocr` names them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,7 +91,7 @@ impl Gates {
     /// The gates that a report does not keep to, one sentence each. A document that failed has
     /// failed, and is told of as such.
     #[must_use]
-    pub fn unmet(&self, report: &Report) -> Vec<String> {
+    pub fn unmet(&self, report: &Facts) -> Vec<String> {
         if report.status == Status::Failed {
             return Vec::new();
         }
@@ -100,7 +100,7 @@ impl Gates {
 }
 
 impl Gate {
-    fn unmet(self, report: &Report) -> Option<String> {
+    fn unmet(self, report: &Facts) -> Option<String> {
         let (checks, coverage) = (&report.checks, &report.source.coverage);
         match self {
             Self::AtMost(share, most) => {

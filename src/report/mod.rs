@@ -5,23 +5,63 @@
 //! exclusive; page ranges count from 1, both ends included.
 
 mod extract;
+mod facts;
 mod gate;
 mod markdown;
+mod run;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check;
 use crate::document::{self, Document, PageStatus};
 
 pub use extract::Extract;
+pub use facts::Facts;
 pub use gate::{GateError, Gates};
 pub use markdown::markdown;
+pub use run::{Counts, Entry, EntryTimings, Fate, RUN_SCHEMA, Run, RunTimings};
 
 /// Name of the format, in every report.
 pub const SCHEMA: &str = "longsum.summary.v1";
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// All of it, as JSON.
+    Json,
+    /// The summary for people, in Markdown.
+    Md,
+}
+
+impl Format {
+    /// Extension of the files it is written to.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Md => "md",
+        }
+    }
+
+    /// A report in this format.
+    ///
+    /// # Errors
+    /// If a report could not be written as JSON, which does not happen.
+    pub fn render(self, report: &Report) -> Result<String, serde_json::Error> {
+        let mut text = match self {
+            Self::Json => serde_json::to_string_pretty(report)?,
+            Self::Md if report.key.is_some() => {
+                format!("{}\n{}", markdown(report), Facts::of(report).comment())
+            }
+            Self::Md => markdown(report),
+        };
+        text.push('\n');
+        Ok(text)
+    }
+}
 
 /// What became of one document.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -30,6 +70,10 @@ pub struct Report {
     pub schema: &'static str,
     /// The program that wrote this.
     pub tool: Tool,
+    /// SHA-256 over all that decides the rest but for names and times: the bytes of the document,
+    /// the weights, the prompts, what was asked for, the version of the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Whether the document was summarized.
     pub status: Status,
     /// Why not, where `status` is `failed`.
@@ -79,7 +123,7 @@ impl Tool {
 }
 
 /// Whether the document was summarized.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// All of its text was read.
@@ -168,7 +212,7 @@ impl NotRead {
 }
 
 /// What became of every page: each is in exactly one list, as ranges `[first, last]`.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Coverage {
     /// Text was read.
     pub text: Vec<(u32, u32)>,
@@ -233,6 +277,10 @@ pub struct Params {
     /// First and last page asked for, where not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pages: Option<(u32, u32)>,
+    /// Parts that were read apart from each other, each with rolling summaries of its own, where it
+    /// was not read as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_parts: Option<usize>,
 }
 
 /// The summary of the whole document.
@@ -363,7 +411,7 @@ pub struct ChunkRead {
 }
 
 /// Why a reply ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
     /// The model ended it.
@@ -375,7 +423,7 @@ pub enum FinishReason {
 }
 
 /// What can be checked without a reader. Shares are of the final summary, 0 to 1.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checks {
     /// How many citations with a quote the summary has in each tenth of what was read.
     pub coverage_by_decile: Vec<usize>,
@@ -392,10 +440,10 @@ pub struct Checks {
     /// Runs of four words that came before.
     pub repetition: f64,
     /// Language of the summary, by its English name, where it can be told.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// Whether that is the language asked for; absent where none was, or it cannot be told.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language_as_asked: Option<bool>,
 }
 
@@ -456,13 +504,13 @@ impl From<&document::Warning> for Warning {
     }
 }
 
-/// The JSON Schema of [`Report`], as `longsum schema` prints it.
+/// The JSON Schema of [`Report`] or [`Run`], as `longsum schema` prints it.
 #[must_use]
-pub fn schema() -> String {
+pub fn schema<T: JsonSchema>() -> String {
     let schema = schemars::generate::SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
-        .into_root_schema_for::<Report>();
+        .into_root_schema_for::<T>();
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
     text

@@ -4,13 +4,16 @@
 //! by the mark of its kind, each passage by the token that asks for its gist. Two heads score every
 //! sentence; what together says most is the summary. Nothing is written, so nothing is invented.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::time::Instant;
 
 use candle_core::Tensor;
 
 use super::checks::checks;
-use super::{Options, Reader, SummaryError, blank, cite, rate, refusal};
+use super::rolling::{begins_part, chunks_of};
+use super::steps::{Answer, Journal, Steps};
+use super::{Options, Reader, SummaryError, blank, cite, n_pages, rate, refusal};
 use crate::cache::Layout;
 use crate::document::Document;
 use crate::event::Event;
@@ -22,7 +25,7 @@ use crate::report::{
 };
 use crate::select::{self, N_FACTS, Sentence, Terms, Weights, Words};
 use crate::sentence;
-use crate::stream::{Stream, Usage as Streamed};
+use crate::stream::Stream;
 use crate::token::{TokenError, Tokenizer};
 
 /// Most tokens of a passage; with the token after it, it fits the window the model was trained in.
@@ -229,9 +232,13 @@ impl<'a> Scorer<'a> {
         layout: Layout,
     ) -> Result<Self, SummaryError> {
         let marks = Marks::new(reader.tokenizer)?;
-        let mut stream = Stream::new(reader.model, layout)?;
-        stream.begin(&[marks.sink])?;
+        let stream = Stream::new(reader.model, layout)?;
         Ok(Self { reader, salience, marks, stream })
+    }
+
+    /// Begins with the sink; what was read before is forgotten.
+    fn begin(&mut self) -> Result<(), SummaryError> {
+        Ok(self.stream.begin(&[self.marks.sink])?)
     }
 
     /// Scores these sentences, which go on where the last ones ended; and counts their tokens.
@@ -338,8 +345,9 @@ impl<'a> Whole<'a> {
         };
         let cut = Cut::new(document);
         let all = 0..cut.sentences.len();
-        let (scores, _) =
-            Scorer::new(reader, salience, layout(reader, options)?)?.score(&cut, all)?;
+        let mut scorer = Scorer::new(reader, salience, layout(reader, options)?)?;
+        scorer.begin()?;
+        let (scores, _) = scorer.score(&cut, all)?;
         Ok(Self { cut, weights, scores })
     }
 
@@ -355,12 +363,108 @@ impl<'a> Whole<'a> {
     }
 }
 
+/// Reads the chunks of a document, as far as an earlier run has not.
+struct Reading<'a> {
+    cut: &'a Cut<'a>,
+    chunks: &'a [Range<usize>],
+    scorer: Scorer<'a>,
+    steps: Steps<'a>,
+    /// Chunks that the stream has not seen yet.
+    behind: Vec<usize>,
+    n_parts: NonZeroUsize,
+}
+
+impl Reading<'_> {
+    /// Scores of the sentences of a chunk, and how many tokens they have.
+    fn read(&mut self, seq: usize) -> Result<(Vec<Scores>, usize), SummaryError> {
+        let begins = begins_part(seq, self.chunks.len(), self.n_parts);
+        if begins {
+            self.behind.clear();
+        }
+        let asked = format!("scores {seq}");
+        if let Some(Answer::Scores(scores, n_tokens)) = self.steps.known(&asked) {
+            self.behind.push(seq);
+            return Ok((scores.iter().map(Scores::from).collect(), n_tokens));
+        }
+        self.catch_up()?;
+        let (scores, n_tokens) = self.feed(seq)?;
+        let answer = Answer::Scores(scores.iter().map(Into::into).collect(), n_tokens);
+        self.steps.keep(asked, answer, 0, &self.scorer.stream);
+        Ok((scores, n_tokens))
+    }
+
+    fn feed(&mut self, seq: usize) -> Result<(Vec<Scores>, usize), SummaryError> {
+        if begins_part(seq, self.chunks.len(), self.n_parts) {
+            self.scorer.begin()?;
+        }
+        self.scorer.score(self.cut, self.chunks[seq].clone())
+    }
+
+    /// Brings the stream to the end of what an earlier run read.
+    fn catch_up(&mut self) -> Result<(), SummaryError> {
+        let ends = self.behind.first().zip(self.behind.last());
+        let Some((&first, &last)) = ends else { return Ok(()) };
+        if let Some(n_chunks) = self.steps.restore(&mut self.scorer.stream, first + 1..=last + 1) {
+            self.behind.retain(|&seq| seq >= n_chunks);
+        }
+        for seq in std::mem::take(&mut self.behind) {
+            self.feed(seq)?;
+        }
+        self.steps.caught_up(&self.scorer.stream);
+        Ok(())
+    }
+
+    fn end_of_chunk(&mut self, seq: usize) -> Result<(), SummaryError> {
+        let is_last = seq + 1 == self.chunks.len();
+        let is_fed = self.behind.is_empty() && !is_last;
+        self.steps.end_of_chunk(seq + 1, is_fed.then_some(&self.scorer.stream))
+    }
+}
+
+/// The chunks of a document, in bytes of its text.
+pub fn chunks(document: &Document) -> Vec<Range<usize>> {
+    let cut = Cut::new(document);
+    let bytes = |of: Range<usize>| cut.ranges[of.start].start..cut.ranges[of.end - 1].end;
+    cut.chunks().into_iter().map(bytes).collect()
+}
+
+/// Scores the sentences of one part of a document.
+pub fn map(
+    reader: &Reader<'_>,
+    salience: &Salience,
+    document: &Document,
+    options: &Options,
+    part: usize,
+    journal: &mut dyn Journal,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<(), SummaryError> {
+    let cut = Cut::new(document);
+    let chunks = cut.chunks();
+    observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
+    let mut reading = Reading {
+        cut: &cut,
+        chunks: &chunks,
+        scorer: Scorer::new(reader, salience, layout(reader, options)?)?,
+        steps: Steps::new(journal),
+        behind: Vec::new(),
+        n_parts: options.n_parts,
+    };
+    for seq in chunks_of(part, chunks.len(), options.n_parts) {
+        let (_, n_tokens) = reading.read(seq)?;
+        let range = cut.ranges[chunks[seq].start].start..cut.ranges[chunks[seq].end - 1].end;
+        observe(Event::ChunkFed { seq, last_page: document.pages_of(range).1, n_tokens });
+        reading.end_of_chunk(seq)?;
+    }
+    Ok(())
+}
+
 /// Reads a document to its end and returns the report on it.
 pub fn summarize(
     reader: &Reader<'_>,
     (salience, weights): (&Salience, &Weights),
     document: &Document,
     options: &Options,
+    journal: &mut dyn Journal,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Report, SummaryError> {
     let started = Instant::now();
@@ -373,16 +477,25 @@ pub fn summarize(
     }
     let cut = Cut::new(document);
     let chunks = cut.chunks();
-    let n_pages = u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX);
-    observe(Event::Started { n_pages, n_chunks: chunks.len() });
+    observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
 
-    let mut scorer = Scorer::new(reader, salience, layout)?;
+    let mut reading = Reading {
+        cut: &cut,
+        chunks: &chunks,
+        scorer: Scorer::new(reader, salience, layout)?,
+        steps: Steps::new(journal),
+        behind: Vec::new(),
+        n_parts: options.n_parts,
+    };
     let mut terms = Terms::new(&cut.words, &cut.sentences);
     let mut salience = Vec::with_capacity(cut.sentences.len());
     let mut carried: Vec<usize> = Vec::new();
     let mut resident_bytes = Vec::new();
     for (seq, chunk) in chunks.iter().enumerate() {
-        let (scores, n_tokens) = scorer.score(&cut, chunk.clone())?;
+        let (scores, n_tokens) = reading.read(seq)?;
+        if begins_part(seq, chunks.len(), options.n_parts) {
+            carried.clear();
+        }
         salience.extend(weigh(&scores, weights));
         let odds: Vec<Vec<f32>> = scores.into_iter().map(|s| s.words).collect();
         terms.read(&odds);
@@ -407,6 +520,7 @@ pub fn summarize(
         if tenth(seq + 1) > tenth(seq) {
             resident_bytes.extend(memory::resident_bytes());
         }
+        reading.end_of_chunk(seq)?;
     }
     let longest = report.chunks.iter().map(|chunk| chunk.n_tokens).max();
     report.params.chunk_text = longest.unwrap_or_default();
@@ -414,7 +528,7 @@ pub fn summarize(
     let summary = cut.summary(terms.choose(all, options.n_words, weights, &salience));
     report.sections = sections(&cut, &terms, weights, &salience);
     report.checks = checks(document, &summary, options.language.as_deref());
-    finish(&mut report, &scorer.stream.usage(), scorer.stream.n_slots());
+    finish(&mut report, &reading);
     report.timings.total_secs = started.elapsed().as_secs_f64();
     report.timings.resident_bytes_by_decile = resident_bytes;
     if summary.statements.is_empty() {
@@ -446,13 +560,14 @@ fn sections(cut: &Cut<'_>, terms: &Terms<'_>, weights: &Weights, salience: &[f64
     sections
 }
 
-fn finish(report: &mut Report, streamed: &Streamed, n_slots: usize) {
+fn finish(report: &mut Report, reading: &Reading<'_>) {
+    let streamed = reading.scorer.stream.usage();
     let secs = streamed.feeding.as_secs_f64();
     report.usage = Usage {
         tokens_document: report.chunks.iter().map(|chunk| chunk.n_tokens).sum(),
-        tokens_in: streamed.n_fed,
+        tokens_in: reading.steps.n_fed,
         tokens_out: 0,
-        peak_cache_slots: n_slots,
+        peak_cache_slots: reading.scorer.stream.n_slots(),
         longest_call: 0,
     };
     report.timings = Timings {

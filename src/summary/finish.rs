@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use super::budget::{Budget, N_LEAST_FINAL};
 use super::cite::{Note, Place};
-use super::{Line, SummaryError, Writer, statements};
+use super::steps::Line;
+use super::{SummaryError, Writer, statements};
 use crate::event::Event;
 use crate::prompt::{self, Ask, Piece, PromptError};
 use crate::report::{FinishReason, Summary};
@@ -186,7 +187,10 @@ fn write(
         prompt = build(&texts)?;
     }
     let lines: Vec<String> = notes.iter().map(|note| note.text.clone()).chain(texts).collect();
-    let reply = writer.ask_afresh(&prompt, n_most, &lines, &mut || observe(Event::TokenWritten))?;
+    writer.steps.go_on()?;
+    let asked = format!("write {}-{} {n_most}", chunks.start, chunks.end);
+    let mut seen = || observe(Event::TokenWritten);
+    let reply = writer.ask_afresh(asked, &prompt, n_most, &lines, &mut seen)?;
     let mut candidates: Vec<Place> =
         notes.iter().flat_map(|note| &note.evidence).map(|&(place, _)| place).collect();
     candidates.sort_unstable();

@@ -3,8 +3,8 @@
 //! This is where the two sides meet: text (documents, chunks, prompts) and tensors (a stream over a
 //! language model). `rolling` reads, `finish` merges, `budget` counts tokens before any call,
 //! `statements` cuts replies into statements, `evidence` tells what they looked at while they were
-//! written, `cite` finds the sentences that one rests on, `checks` looks at the end result. `extract`
-//! is the other way: a model trained for it scores sentences, and the best are the summary.
+//! written, `cite` finds the sentences that one rests on, `checks` looks at the end result, `steps`
+//! lets a run that was stopped go on. `extract` is the other way: a model trained for it scores sentences, and the best are the summary.
 //!
 //! Invariant: the final summary is made from the notes of every chunk, never from what the cache
 //! still holds at the end; and no prompt is longer than the stream can see at once.
@@ -12,12 +12,15 @@
 mod budget;
 mod checks;
 mod cite;
+mod estimate;
 pub mod evidence;
 mod extract;
 mod finish;
 mod rolling;
 mod statements;
+mod steps;
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::time::Instant;
 
@@ -25,7 +28,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::cache::Layout;
 use crate::check;
-use crate::chunk;
+use crate::chunk::{self, Chunk};
 use crate::document::{Document, PageStatus};
 use crate::event::Event;
 use crate::language;
@@ -44,6 +47,10 @@ use budget::Budget;
 use checks::checks;
 use cite::Index;
 use evidence::{NEUTRAL, Sources};
+use steps::{Answer, Line, Lines, Steps};
+
+pub use estimate::{Estimate, Speed, estimate, probe};
+pub use steps::{Journal, NoJournal, Put, Step, Stop, Take};
 
 /// A language model with all that is needed to talk to it.
 pub struct Reader<'a> {
@@ -82,6 +89,9 @@ pub struct Options {
     pub decoding: Decoding,
     /// First and last page, where not all are asked for; for the report alone.
     pub pages: Option<(u32, u32)>,
+    /// Parts that are read apart from each other, each by a stream of its own, so that several
+    /// machines can share a document.
+    pub n_parts: NonZeroUsize,
 }
 
 /// How the sentences that a written statement rests on are found.
@@ -106,6 +116,7 @@ impl Default for Options {
             prompts: Prompts::built_in(),
             decoding: Decoding::default(),
             pages: None,
+            n_parts: NonZeroUsize::MIN,
         }
     }
 }
@@ -145,6 +156,16 @@ pub enum SummaryError {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The run was stopped before its end; its journal has what was done.
+    #[error("stopped: {}", reason_of(.0))]
+    Stopped(Stop),
+}
+
+fn reason_of(stop: &Stop) -> String {
+    match stop {
+        Stop::Asked => "it was asked to".to_owned(),
+        Stop::OutOfTime { n_secs } => format!("the document took longer than {n_secs} s"),
+    }
 }
 
 impl SummaryError {
@@ -160,7 +181,10 @@ impl SummaryError {
             }
             Self::Prompt(e) => e.hint().map(str::to_owned),
             Self::Token(e) => e.hint().map(str::to_owned),
-            Self::Layout(_) | Self::Model(_) => None,
+            Self::Stopped(Stop::OutOfTime { .. }) => {
+                Some("allow more with --time-limit; what was done is kept".to_owned())
+            }
+            Self::Layout(_) | Self::Model(_) | Self::Stopped(Stop::Asked) => None,
         }
     }
 }
@@ -212,16 +236,26 @@ pub fn summarize(
     options: &Options,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Report, SummaryError> {
+    resume(reader, document, options, &mut NoJournal, observe)
+}
+
+/// As [`summarize`], but goes on from the steps that the journal has, and keeps its own there.
+///
+/// # Errors
+/// As [`summarize`], and [`SummaryError::Stopped`] if the journal says so.
+pub fn resume(
+    reader: &Reader<'_>,
+    document: &Document,
+    options: &Options,
+    journal: &mut dyn Journal,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<Report, SummaryError> {
     if let Some(heads) = reader.extract {
-        return extract::summarize(reader, heads, document, options, observe);
+        return extract::summarize(reader, heads, document, options, journal, observe);
     }
     let started = Instant::now();
     let title = document.source.title.as_deref().map(short);
-    let ask = Ask {
-        title: title.as_deref(),
-        language: options.language.as_deref(),
-        n_words: options.n_words,
-    };
+    let ask = ask(title.as_deref(), options);
     let budget = Budget::new(reader, options, ask)?;
     let mut report = blank(reader, document, options, &budget.layout, budget.n_text.get());
     if let Some(reason) = refusal(document) {
@@ -229,30 +263,21 @@ pub fn summarize(
         report.reason = Some(reason);
         return Ok(report);
     }
-    let chunks = chunk::split(document, budget.n_text, &|text| reader.tokenizer.count(text));
+    let chunks = split(reader, document, &budget);
     let n_tokens = chunks.iter().map(|c| c.n_tokens).sum();
-    let n_pages = u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX);
-    observe(Event::Started { n_pages, n_chunks: chunks.len() });
-    let mut writer = Writer {
-        reader,
-        options,
-        ask,
-        index: Index::new(document, &chunks),
-        stream: Stream::new(reader.model, budget.layout)?,
-        budget,
-        warnings: Vec::new(),
-        longest_call: 0,
-    };
-    let read = rolling::read(&mut writer, document, &chunks, observe)?;
+    observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
+    let mut writer = Writer::new(reader, options, ask, budget, document, &chunks, journal)?;
+    let all = 0..chunks.len();
+    let read = rolling::read(&mut writer, document, &chunks, all, observe)?;
     let summary = finish::finish(&mut writer, read.notes, observe)?;
 
     let usage = writer.stream.usage();
     report.usage = Usage {
         tokens_document: n_tokens,
-        tokens_in: usage.n_fed,
-        tokens_out: usage.n_generated,
+        tokens_in: writer.steps.n_fed,
+        tokens_out: writer.steps.n_generated,
         peak_cache_slots: writer.stream.n_slots(),
-        longest_call: writer.longest_call,
+        longest_call: writer.steps.longest_call,
     };
     report.timings = Timings {
         total_secs: started.elapsed().as_secs_f64(),
@@ -278,6 +303,89 @@ pub fn summarize(
     Ok(report)
 }
 
+/// One of the parts of a document that are read apart from each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// First and last page.
+    pub pages: (u32, u32),
+    /// Chunks.
+    pub n_chunks: usize,
+    /// Bytes of its text.
+    pub n_bytes: usize,
+}
+
+/// The parts of a document, as many as were asked for if it has so many chunks; none if it has too
+/// little text.
+///
+/// # Errors
+/// As [`summarize`], if the options do not fit the model.
+pub fn parts(
+    reader: &Reader<'_>,
+    document: &Document,
+    options: &Options,
+) -> Result<Vec<Part>, SummaryError> {
+    if refusal(document).is_some() {
+        return Ok(Vec::new());
+    }
+    let chunks = if reader.extract.is_some() {
+        extract::chunks(document)
+    } else {
+        let title = document.source.title.as_deref().map(short);
+        let budget = Budget::new(reader, options, ask(title.as_deref(), options))?;
+        split(reader, document, &budget).into_iter().map(|chunk| chunk.range).collect()
+    };
+    let n_parts = options.n_parts.get().min(chunks.len());
+    let part = |k| {
+        let of_part = &chunks[rolling::chunks_of(k, chunks.len(), options.n_parts)];
+        let range = of_part.first().map_or(0, |c| c.start)..of_part.last().map_or(0, |c| c.end);
+        let (pages, n_bytes) = (document.pages_of(range.clone()), range.len());
+        Part { pages, n_chunks: of_part.len(), n_bytes }
+    };
+    Ok((0..n_parts).map(part).collect())
+}
+
+/// Reads one of the [`parts`] of a document, from 0. What was found lies in the journal; the journals
+/// of all parts, one behind the other, are one that [`resume`] goes on from.
+///
+/// # Errors
+/// As [`resume`].
+pub fn map(
+    reader: &Reader<'_>,
+    document: &Document,
+    options: &Options,
+    part: usize,
+    journal: &mut dyn Journal,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<(), SummaryError> {
+    if refusal(document).is_some() {
+        return Ok(());
+    }
+    if let Some((salience, _)) = reader.extract {
+        return extract::map(reader, salience, document, options, part, journal, observe);
+    }
+    let title = document.source.title.as_deref().map(short);
+    let ask = ask(title.as_deref(), options);
+    let budget = Budget::new(reader, options, ask)?;
+    let chunks = split(reader, document, &budget);
+    let these = rolling::chunks_of(part, chunks.len(), options.n_parts);
+    observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
+    let mut writer = Writer::new(reader, options, ask, budget, document, &chunks, journal)?;
+    rolling::read(&mut writer, document, &chunks, these, observe)?;
+    Ok(())
+}
+
+fn ask<'a>(title: Option<&'a str>, options: &'a Options) -> Ask<'a> {
+    Ask { title, language: options.language.as_deref(), n_words: options.n_words }
+}
+
+fn split(reader: &Reader<'_>, document: &Document, budget: &Budget) -> Vec<Chunk> {
+    chunk::split(document, budget.n_text, &|text| reader.tokenizer.count(text))
+}
+
+fn n_pages(document: &Document) -> u32 {
+    u32::try_from(document.n_pages_of_file()).unwrap_or(u32::MAX)
+}
+
 /// All that stays the same while one document is summarized.
 struct Writer<'a> {
     reader: &'a Reader<'a>,
@@ -287,33 +395,46 @@ struct Writer<'a> {
     index: Index<'a>,
     stream: Stream<'a>,
     warnings: Vec<Warning>,
-    /// Tokens of the longest prompt and reply.
-    longest_call: usize,
+    steps: Steps<'a>,
+    n_chunks: usize,
 }
 
-/// Lines the model wrote, and why it stopped.
-struct Lines {
-    lines: Vec<Line>,
-    finish: FinishReason,
-}
+impl<'a> Writer<'a> {
+    fn new(
+        reader: &'a Reader<'a>,
+        options: &'a Options,
+        ask: Ask<'a>,
+        budget: Budget,
+        document: &'a Document,
+        chunks: &'a [Chunk],
+        journal: &'a mut dyn Journal,
+    ) -> Result<Self, SummaryError> {
+        Ok(Self {
+            reader,
+            options,
+            ask,
+            index: Index::new(document, chunks),
+            stream: Stream::new(reader.model, budget.layout)?,
+            budget,
+            warnings: Vec::new(),
+            steps: Steps::new(journal),
+            n_chunks: chunks.len(),
+        })
+    }
 
-/// A statement as the model wrote it.
-struct Line {
-    text: String,
-    /// How much more it looked at each source than others did; empty where the model does not tell.
-    standing: Vec<f64>,
-}
-
-impl Writer<'_> {
     /// Asks in a stream of its own: what was read before is forgotten. The statements of the reply
-    /// may come from `quoted`: lines of the prompt, in its order.
+    /// may come from `quoted`: lines of the prompt, in its order. `asked` names the step.
     fn ask_afresh(
         &mut self,
+        asked: String,
         prompt: &[Piece],
         n_max: usize,
         quoted: &[String],
         seen: &mut dyn FnMut(),
     ) -> Result<Lines, SummaryError> {
+        if let Some(Answer::Lines(lines)) = self.steps.known(&asked) {
+            return Ok(lines);
+        }
         let tokenizer = self.reader.tokenizer;
         let ids = prompt::encode(prompt, tokenizer)?;
         self.stream.start(ids.len())?;
@@ -323,8 +444,10 @@ impl Writer<'_> {
             let pieces = evidence::lines_in(&tokenizer.decode(&ids)?, quoted.iter());
             Sources::new(tokenizer, &ids, self.stream.next_index(), pieces.into_iter())
         };
-        self.longest_call = self.longest_call.max(ids.len() + n_max);
-        self.ask_here(&ids, prompt, n_max, "", &sources, seen)
+        let lines = self.ask_here(&ids, prompt, n_max, "", &sources, seen)?;
+        let answer = Answer::Lines(lines.clone());
+        self.steps.keep(asked, answer, ids.len() + n_max, &self.stream);
+        Ok(lines)
     }
 
     /// Asks behind what the stream holds. `prompt` is what is asked, in words; nothing long of it
@@ -451,6 +574,7 @@ fn blank(
     Report {
         schema: SCHEMA,
         tool: Tool::this(),
+        key: None,
         status: if all_read { Status::Complete } else { Status::Partial },
         reason: None,
         source,
@@ -468,6 +592,7 @@ fn blank(
             seed: options.decoding.seed,
             repeat_penalty: options.decoding.repeat_penalty,
             pages: options.pages,
+            n_parts: (options.n_parts.get() > 1).then_some(options.n_parts.get()),
             evidence: match (reader.extract.is_some(), options.evidence) {
                 (true, _) => "choice",
                 (_, Evidence::Attention) => "attention",

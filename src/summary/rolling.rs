@@ -1,11 +1,14 @@
 //! Reads a document chunk by chunk: notes on each, and the rolling summary carried on.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use super::budget::Budget;
 use super::cite::Note;
 use super::evidence::Sources;
-use super::{Line, SummaryError, Writer, statements};
+use super::steps::{Answer, Line, Lines};
+use super::{SummaryError, Writer, statements};
 use crate::chunk::Chunk;
 use crate::document::Document;
 use crate::event::Event;
@@ -25,42 +28,55 @@ pub struct Read {
     pub resident_bytes: Vec<u64>,
 }
 
-/// Reads all chunks.
+/// Which of `n_parts` parts a chunk belongs to, of `n` chunks in all.
+fn part_of(seq: usize, n: usize, n_parts: NonZeroUsize) -> usize {
+    seq * n_parts.get().min(n) / n.max(1)
+}
+
+/// The chunks of a part.
+pub fn chunks_of(part: usize, n: usize, n_parts: NonZeroUsize) -> Range<usize> {
+    let n_before = |part: usize| (0..n).take_while(|&seq| part_of(seq, n, n_parts) < part).count();
+    n_before(part)..n_before(part + 1)
+}
+
+/// Whether a stream of its own begins with this chunk.
+pub fn begins_part(seq: usize, n: usize, n_parts: NonZeroUsize) -> bool {
+    seq == 0 || part_of(seq, n, n_parts) != part_of(seq - 1, n, n_parts)
+}
+
+/// A chunk that the stream has not seen yet, and the rolling summary it was read behind.
+type Behind<'a> = Vec<(&'a Chunk, String)>;
+
+/// Reads these of all chunks. The first of them begins a part.
+///
+/// What an earlier run did is taken from its steps; the stream follows once it is needed.
 pub fn read(
     writer: &mut Writer<'_>,
     document: &Document,
     chunks: &[Chunk],
+    these: Range<usize>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Read, SummaryError> {
-    let n = chunks.len();
+    let (n, n_parts) = (chunks.len(), writer.options.n_parts);
     let mut read = Read {
-        rolling: Vec::with_capacity(n),
-        chunks: Vec::with_capacity(n),
+        rolling: Vec::with_capacity(these.len()),
+        chunks: Vec::with_capacity(these.len()),
         notes: Vec::new(),
         resident_bytes: Vec::new(),
     };
     let mut summary = String::new();
     let mut noted = HashSet::new();
-    for chunk in chunks {
-        let last = chunk.seq + 1 == n;
-        let sources = feed(writer, &summary, document, chunk)?;
-        observe(Event::ChunkFed {
-            seq: chunk.seq,
-            last_page: chunk.pages.1,
-            n_tokens: chunk.n_tokens,
-        });
-
-        if !last {
-            writer.stream.save()?;
+    let mut behind = Behind::new();
+    for chunk in &chunks[these] {
+        if begins_part(chunk.seq, n, n_parts) {
+            summary.clear();
+            noted.clear();
+            behind.clear();
         }
-        let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
-        let prompt = writer.options.prompts.notes(writer.reader.chat, &summary, ask)?;
-        let (_, question) = prompt.encode(writer.reader.tokenizer)?;
-        let mut seen = || observe(Event::TokenWritten);
-        let n_reply = writer.budget.n_reply;
-        let suffix = &prompt.suffix;
-        let mut reply =
-            writer.ask_here(&question, suffix, n_reply, &summary, &sources, &mut seen)?;
+        // Nothing is fed to the stream behind the last chunk of a part.
+        let goes_on = chunk.seq + 1 < n && !begins_part(chunk.seq + 1, n, n_parts);
+        let (mut reply, is_live) =
+            notes(writer, document, (chunk, &summary), &mut behind, goes_on, observe)?;
         if reply.lines.is_empty() {
             let message = format!("the model wrote nothing usable on chunk {}", chunk.seq);
             writer.warn("no_notes", Some(chunk.pages.0), message);
@@ -68,8 +84,9 @@ pub fn read(
         reply.lines.retain(|line| !statements::is_among(&line.text, &noted));
         noted.extend(reply.lines.iter().map(|line| statements::words(&line.text)));
         let lines: Vec<String> = reply.lines.iter().map(|line| line.text.clone()).collect();
-        summary = roll(writer, &summary, &lines, &mut seen)?;
-        if !last {
+        let mut seen = || observe(Event::TokenWritten);
+        summary = roll(writer, chunk.seq, &summary, &lines, &mut seen)?;
+        if goes_on && is_live {
             writer.stream.restore()?;
         }
         observe(Event::Rolled { seq: chunk.seq, text: &summary });
@@ -97,8 +114,64 @@ pub fn read(
         if tenth(chunk.seq + 1) > tenth(chunk.seq) {
             read.resident_bytes.extend(memory::resident_bytes());
         }
+        let stream = (goes_on && is_live).then_some(&writer.stream);
+        writer.steps.end_of_chunk(chunk.seq + 1, stream)?;
     }
     Ok(read)
+}
+
+/// The notes on a chunk, and whether the model was asked for them: if an earlier run has them the
+/// stream stays `behind`.
+fn notes<'a>(
+    writer: &mut Writer<'_>,
+    document: &Document,
+    (chunk, summary): (&'a Chunk, &str),
+    behind: &mut Behind<'a>,
+    goes_on: bool,
+    observe: &mut dyn FnMut(Event<'_>),
+) -> Result<(Lines, bool), SummaryError> {
+    let (seq, last_page) = (chunk.seq, chunk.pages.1);
+    let fed = Event::ChunkFed { seq, last_page, n_tokens: chunk.n_tokens };
+    let asked = format!("notes {seq}");
+    if let Some(Answer::Lines(lines)) = writer.steps.known(&asked) {
+        behind.push((chunk, summary.to_owned()));
+        observe(fed);
+        return Ok((lines, false));
+    }
+    catch_up(writer, document, behind)?;
+    let sources = feed(writer, summary, document, chunk)?;
+    observe(fed);
+    if goes_on {
+        writer.stream.save()?;
+    }
+    let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
+    let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
+    let (prefix, question) = prompt.encode(writer.reader.tokenizer)?;
+    let n_reply = writer.budget.n_reply;
+    let mut seen = || observe(Event::TokenWritten);
+    let lines =
+        writer.ask_here(&question, &prompt.suffix, n_reply, summary, &sources, &mut seen)?;
+    let n_call = prefix.len() + sources.watch.len() + question.len() + n_reply;
+    writer.steps.keep(asked, Answer::Lines(lines.clone()), n_call, &writer.stream);
+    Ok((lines, true))
+}
+
+/// Brings the stream to the end of what an earlier run read.
+fn catch_up(
+    writer: &mut Writer<'_>,
+    document: &Document,
+    behind: &mut Behind<'_>,
+) -> Result<(), SummaryError> {
+    let Some((first, last)) = behind.first().zip(behind.last()) else { return Ok(()) };
+    let ends = first.0.seq + 1..=last.0.seq + 1;
+    if let Some(n_chunks) = writer.steps.restore(&mut writer.stream, ends) {
+        behind.retain(|(chunk, _)| chunk.seq >= n_chunks);
+    }
+    for (chunk, summary) in behind.drain(..) {
+        feed(writer, &summary, document, chunk)?;
+    }
+    writer.steps.caught_up(&writer.stream);
+    Ok(())
 }
 
 /// Pins the instruction and the rolling summary, and streams the text behind them; returns its
@@ -112,8 +185,9 @@ fn feed(
     let tokenizer = writer.reader.tokenizer;
     let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
     let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
-    let (prefix, suffix) = prompt.encode(tokenizer)?;
-    if chunk.seq == 0 || prefix.len() > writer.stream.layout().n_sink() {
+    let (prefix, _) = prompt.encode(tokenizer)?;
+    let begins = begins_part(chunk.seq, writer.n_chunks, writer.options.n_parts);
+    if begins || prefix.len() > writer.stream.layout().n_sink() {
         // With fewer sinks than the prefix has tokens a part of it lives in the window, and has to
         // be fed again to be seen.
         writer.stream.begin(&prefix)?;
@@ -121,8 +195,6 @@ fn feed(
         writer.stream.repin(&prefix)?;
     }
     let ids = tokenizer.encode_text(&document.to_read(chunk.range.clone()))?;
-    let n_call = prefix.len() + ids.len() + suffix.len() + writer.budget.n_reply;
-    writer.longest_call = writer.longest_call.max(n_call);
     let first = writer.stream.next_index();
     // Where each sentence stands in what is fed.
     let sentences = chunk.sentences.iter().scan(0, |end, range| {
@@ -138,6 +210,7 @@ fn feed(
 /// Folds notes into the rolling summary.
 fn roll(
     writer: &mut Writer<'_>,
+    seq: usize,
     summary: &str,
     notes: &[String],
     seen: &mut dyn FnMut(),
@@ -151,7 +224,7 @@ fn roll(
     }
     let ask = Ask { n_words: Budget::words(n_rolling), ..writer.ask };
     let prompt = writer.options.prompts.roll(writer.reader.chat, summary, notes, ask)?;
-    let rolled = writer.ask_afresh(&prompt, n_rolling, &[], seen)?;
+    let rolled = writer.ask_afresh(format!("roll {seq}"), &prompt, n_rolling, &[], seen)?;
     let lines: Vec<String> = rolled.lines.into_iter().map(|line| line.text).collect();
     let kept = writer.within(&lines, n_rolling);
     if kept.is_empty() {

@@ -38,6 +38,35 @@ thread_local! {
     static AT_WORK: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Threads that are busy with work of their own: see [`Busy`].
+static N_BUSY: AtomicUsize = AtomicUsize::new(0);
+
+/// Says, while it lives, that a thread is busy with a stream. As long as there are several, each does
+/// its jobs alone: streams side by side use all cores without waiting for one another.
+#[derive(Debug)]
+pub struct Busy(());
+
+impl Busy {
+    /// One more busy thread.
+    #[must_use]
+    pub fn new() -> Self {
+        N_BUSY.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Default for Busy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        N_BUSY.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Runs `f(0)`, `f(1)`, ... `f(n_tasks - 1)`, each once, on the threads of the
 /// process-wide [`Team`], and returns when all are done.
 ///
@@ -102,9 +131,14 @@ unsafe impl Send for Shared {}
 
 impl Team {
     /// The team of this process: `RAYON_NUM_THREADS` threads if that is set to a
-    /// positive number, else one for each core the process may use.
+    /// positive number, else one for each core the process may use. While several streams are
+    /// [`Busy`] it is the calling thread alone.
     pub fn global() -> &'static Self {
         static TEAM: OnceLock<Team> = OnceLock::new();
+        static ALONE: OnceLock<Team> = OnceLock::new();
+        if N_BUSY.load(Ordering::Relaxed) > 1 {
+            return ALONE.get_or_init(|| Self::new(1));
+        }
         TEAM.get_or_init(|| {
             let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok());
             let n_threads = match asked {

@@ -1,0 +1,59 @@
+//! Many documents: found, read ahead in processes of their own, summarized side by side by one model,
+//! written whole, and never done twice.
+//!
+//! `input` says which files are meant, `isolate` reads one where it can do no harm, `run` is the loop
+//! over all of them; `key` tells whether a report still stands, `journal` lets one go on that was
+//! stopped, `place` and `output` write, `shard` shares an archive
+//! out to many machines, `parts` one document.
+
+mod input;
+pub mod isolate;
+mod journal;
+mod key;
+pub mod output;
+mod parts;
+mod place;
+mod run;
+mod shard;
+
+use crate::load::Loaded;
+use crate::report::Model;
+use crate::summary::Reader;
+
+pub use input::{Found, Input, InputError, Search};
+pub use isolate::{Isolate, Limits};
+pub use journal::FileJournal;
+pub use key::Keys;
+pub use output::{Output, WriteError};
+pub use parts::{PartOf, PartsError, read_parts};
+pub use place::Place;
+pub use run::{Batch, Outcome, RunError, Watch, n_jobs};
+pub use shard::{Shard, ShardError};
+
+/// A loaded model as a summary takes it.
+#[must_use]
+pub fn reader<'a>(loaded: &'a Loaded, about: &'a Model) -> Reader<'a> {
+    Reader {
+        model: &loaded.decoder,
+        tokenizer: &loaded.tokenizer,
+        chat: &loaded.chat,
+        stops: &loaded.stops,
+        about,
+        extract: loaded.extractor.as_ref().map(|e| (&e.salience, &e.weights)),
+    }
+}
+
+/// What a report says of a loaded model.
+#[must_use]
+pub fn about(loaded: &Loaded, id: &str, revision: Option<String>) -> Model {
+    use crate::model::LanguageModel;
+    Model {
+        id: id.to_owned(),
+        revision,
+        sha256: loaded.sha256.clone(),
+        architecture: loaded.decoder.spec().family.clone(),
+        quantization: loaded.quantization.clone(),
+        dtype: loaded.dtype.as_str().to_owned(),
+        device: "cpu".to_owned(),
+    }
+}

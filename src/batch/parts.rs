@@ -1,0 +1,237 @@
+//! One long document over many machines: each reads a part, one makes the report.
+//!
+//! What a machine finds in a part is a file of steps, as a journal has them. Joined in order they are
+//! the journal of a run that read all parts, so the report is that of one machine.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::output::WriteError;
+use super::run::{Batch, RunError};
+use crate::document::Document;
+use crate::event::Event;
+use crate::report::Report;
+use crate::summary::{Journal, Put, Step, Stop, Take, map, resume};
+
+/// Name of the format.
+const SCHEMA: &str = "longsum.notes.v1";
+
+/// One part of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartOf {
+    /// Key of the report on the whole document.
+    pub key: String,
+    /// From 1.
+    pub part: usize,
+    /// How many there are.
+    pub n_parts: usize,
+}
+
+/// Why parts cannot be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// Some are not there.
+    #[error("`{}` lacks {}", dir.display(), list(parts))]
+    Missing {
+        /// The folder.
+        dir: PathBuf,
+        /// Their numbers.
+        parts: Vec<usize>,
+    },
+    /// A file cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file is damaged, or of another plan.
+    #[error("`{}` is not part {part} of this plan", path.display())]
+    Another {
+        /// The file.
+        path: PathBuf,
+        /// The part that was looked for.
+        part: usize,
+    },
+}
+
+fn list(parts: &[usize]) -> String {
+    let numbers: Vec<String> = parts.iter().take(10).map(ToString::to_string).collect();
+    let more = if parts.len() > 10 { ", …" } else { "" };
+    let word = if parts.len() == 1 { "part" } else { "parts" };
+    format!("{word} {}{more}", numbers.join(", "))
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    schema: String,
+    key: String,
+    part: usize,
+    n_parts: usize,
+    n_steps: usize,
+}
+
+impl PartOf {
+    /// The file of the part in a folder.
+    #[must_use]
+    pub fn file(&self, dir: &Path) -> PathBuf {
+        let n_digits = self.n_parts.to_string().len();
+        dir.join(format!("part-{:0n_digits$}-of-{}.jsonl", self.part, self.n_parts))
+    }
+
+    /// The steps that were found in the part.
+    ///
+    /// # Errors
+    /// [`PartsError`] if they are not there, or of another plan.
+    pub fn read(&self, dir: &Path) -> Result<Vec<Step>, PartsError> {
+        let path = self.file(dir);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(PartsError::Missing { dir: dir.to_owned(), parts: vec![self.part] });
+            }
+            Err(source) => return Err(PartsError::Io { path, source }),
+        };
+        let another = || PartsError::Another { path: path.clone(), part: self.part };
+        let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        let header: Option<Header> = lines.next().and_then(|l| serde_json::from_slice(l).ok());
+        let header = header.filter(|h| h.schema == SCHEMA && h.key == self.key);
+        let header = header.filter(|h| h.part == self.part && h.n_parts == self.n_parts);
+        let n_steps = header.ok_or_else(another)?.n_steps;
+        let steps: Vec<Step> =
+            lines.map(serde_json::from_slice).collect::<Result<_, _>>().map_err(|_| another())?;
+        if steps.len() == n_steps { Ok(steps) } else { Err(another()) }
+    }
+
+    fn render(&self, steps: &[Step]) -> Result<Vec<u8>, serde_json::Error> {
+        let header = Header {
+            schema: SCHEMA.to_owned(),
+            key: self.key.clone(),
+            part: self.part,
+            n_parts: self.n_parts,
+            n_steps: steps.len(),
+        };
+        let mut text = serde_json::to_vec(&header)?;
+        text.push(b'\n');
+        for step in steps {
+            serde_json::to_writer(&mut text, step)?;
+            text.push(b'\n');
+        }
+        Ok(text)
+    }
+}
+
+/// The steps of all parts, in order.
+///
+/// # Errors
+/// [`PartsError`]; all parts that are missing are named at once.
+pub fn read_parts(dir: &Path, key: &str, n_parts: usize) -> Result<Vec<Step>, PartsError> {
+    let (mut steps, mut missing) = (Vec::new(), Vec::new());
+    for part in 1..=n_parts {
+        match (PartOf { key: key.to_owned(), part, n_parts }).read(dir) {
+            Ok(of_part) => steps.extend(of_part),
+            Err(PartsError::Missing { .. }) => missing.push(part),
+            Err(e) => return Err(e),
+        }
+    }
+    if missing.is_empty() {
+        Ok(steps)
+    } else {
+        Err(PartsError::Missing { dir: dir.to_owned(), parts: missing })
+    }
+}
+
+impl Batch<'_> {
+    /// Reads a part of a document and writes what was found into its file.
+    ///
+    /// # Errors
+    /// [`RunError`] if it cannot be read to its end or written.
+    pub fn map(
+        &self,
+        document: &Document,
+        part: &PartOf,
+        dir: &Path,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), RunError> {
+        let name = format!("{}-{}-of-{}", part.key, part.part, part.n_parts);
+        let make = |journal: &mut dyn Journal| {
+            let mut all = All { before: Vec::new(), steps: Vec::new(), journal };
+            map(&self.reader, document, self.options, part.part - 1, &mut all, observe)?;
+            Ok(all.steps)
+        };
+        self.kept(&name, &mut Vec::new(), make, |steps| {
+            let path = part.file(dir);
+            let failed = |source| WriteError::File { path: path.clone(), source };
+            let text = part.render(&steps).map_err(|e| failed(e.into()))?;
+            Ok(self.output.write_to(&path, &text)?)
+        })
+    }
+
+    /// The report on a document whose parts were read.
+    ///
+    /// # Errors
+    /// [`RunError`] if it cannot be finished or written.
+    pub fn merge(
+        &self,
+        document: &Document,
+        steps: Vec<Step>,
+        observe: &mut dyn FnMut(Event<'_>),
+        finish: impl FnOnce(Report) -> Result<Report, RunError>,
+    ) -> Result<Report, RunError> {
+        let key = self.keys().of(&document.source.sha256);
+        let make = |journal: &mut dyn Journal| {
+            let mut all = All { before: steps, steps: Vec::new(), journal };
+            resume(&self.reader, document, self.options, &mut all, observe)
+        };
+        self.kept(&format!("{key}-merge"), &mut Vec::new(), make, |mut report| {
+            report.key = Some(key.clone());
+            finish(report)
+        })
+    }
+}
+
+/// A journal that stands behind the steps of others, and knows all of its own.
+struct All<'a> {
+    before: Vec<Step>,
+    steps: Vec<Step>,
+    journal: &'a mut dyn Journal,
+}
+
+impl Journal for All<'_> {
+    fn earlier(&mut self) -> Vec<Step> {
+        self.steps = self.journal.earlier();
+        self.before.iter().chain(&self.steps).cloned().collect()
+    }
+
+    fn keep(&mut self, step: &Step) {
+        self.journal.keep(step);
+        self.steps.push(step.clone());
+    }
+
+    fn forget_after(&mut self, n: usize) {
+        let n_own = n.saturating_sub(self.before.len());
+        self.before.truncate(n);
+        self.steps.truncate(n_own);
+        self.journal.forget_after(n_own);
+    }
+
+    fn keep_stream(&mut self, n_chunks: usize, export: &mut dyn FnMut(&mut Put<'_>) -> bool) {
+        self.journal.keep_stream(n_chunks, export);
+    }
+
+    fn stream(
+        &mut self,
+        fits: &dyn Fn(usize) -> bool,
+        import: &mut dyn FnMut(&mut Take<'_>) -> bool,
+    ) -> Option<usize> {
+        self.journal.stream(fits, import)
+    }
+
+    fn stop(&mut self) -> Option<Stop> {
+        self.journal.stop()
+    }
+}

@@ -1,0 +1,216 @@
+//! Where results lie: files appear whole or not at all.
+//!
+//! A folder `.longsum` beside the results holds what is not whole yet, and the journals of documents
+//! that are not finished. Whoever works on a file in it holds its lock, so what a killed run left
+//! behind is known by a lock that nobody holds. The folder goes when it is empty.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// Name of the folder.
+const NAME: &str = ".longsum";
+/// How files begin that are being written.
+const UNFINISHED: &str = "new-";
+/// A journal that nobody went on with for so long is thrown away.
+const JOURNAL_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Another run may tidy up a folder or a file in the moment before it is used.
+const N_TRIES: usize = 4;
+
+/// A folder that results are written to.
+#[derive(Debug)]
+pub struct Place {
+    /// `.longsum` in it.
+    own: PathBuf,
+    n_written: AtomicU64,
+}
+
+impl Place {
+    /// The folder of results `dir`, which need not be there yet. Removes what killed runs left in it.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        let place = Self { own: dir.join(NAME), n_written: AtomicU64::new(0) };
+        place.sweep();
+        place
+    }
+
+    /// Fails where nothing can be written, before the long work is done.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn check(&self) -> io::Result<()> {
+        let (path, _file) = self.unfinished()?;
+        fs::remove_file(path)
+    }
+
+    /// Writes a file and its folders, whole or not at all, and as lasting as the system can make it.
+    ///
+    /// # Errors
+    /// What the system says; the file is as it was.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if is_special(path) {
+            return fs::write(path, bytes);
+        }
+        let dir = parent(path);
+        fs::create_dir_all(dir)?;
+        let (unfinished, mut file) = self.unfinished()?;
+        let written = file
+            .write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| fs::rename(&unfinished, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        written?;
+        sync_dir(dir);
+        Ok(())
+    }
+
+    /// The folder for the journal of a document; made by whoever writes there.
+    #[must_use]
+    pub fn journal(&self, key: &str) -> PathBuf {
+        self.own.join(key)
+    }
+
+    /// A new file that is locked until it is closed.
+    fn unfinished(&self) -> io::Result<(PathBuf, File)> {
+        let n = self.n_written.fetch_add(1, Ordering::Relaxed);
+        let path = self.own.join(format!("{UNFINISHED}{}-{n}", process::id()));
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let made = fs::create_dir_all(&self.own).and_then(|()| {
+                let file = File::options().write(true).create(true).truncate(true).open(&path)?;
+                // Some file systems have no locks: then nothing is swept either.
+                let _ = file.lock();
+                // Swept away before it was locked?
+                fs::metadata(&path)?;
+                Ok(file)
+            });
+            match made {
+                Ok(file) => return Ok((path, file)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound && tries < N_TRIES => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Removes files that nobody writes any more, and old journals.
+    fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(&self.own) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+                if is_abandoned(&path) {
+                    let _ = fs::remove_file(path);
+                }
+            } else if is_old(&path) {
+                let _ = fs::remove_dir_all(path);
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.own); // if it is empty
+    }
+}
+
+/// Whether nobody holds the lock of a file.
+fn is_abandoned(path: &Path) -> bool {
+    match File::open(path) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+        },
+        Err(_) => false,
+    }
+}
+
+fn is_old(path: &Path) -> bool {
+    let changed = fs::metadata(path).and_then(|meta| meta.modified());
+    let age = |changed| SystemTime::now().duration_since(changed).unwrap_or_default();
+    changed.is_ok_and(|changed| age(changed) > JOURNAL_LIFE)
+}
+
+/// A pipe or a device: written to, never replaced.
+#[must_use]
+pub fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+}
+
+/// The folder that a file is in.
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a renaming last through a loss of power, where folders can be opened.
+fn sync_dir(dir: &Path) {
+    if let Ok(dir) = File::open(dir) {
+        let _ = dir.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_written_whole_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(dir.path());
+        place.check().unwrap();
+        let path = dir.path().join("a/b.json");
+        place.write(&path, b"one").unwrap();
+        place.write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        drop(place);
+        assert_eq!(names(dir.path()), ["a"]);
+        assert_eq!(names(&dir.path().join("a")), ["b.json"]);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_what_a_running_one_writes_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let running = Place::new(dir.path());
+        let (path, file) = running.unfinished().unwrap();
+        let left = dir.path().join(NAME).join("new-0-0");
+        fs::write(&left, "half").unwrap();
+        drop(Place::new(dir.path()));
+        assert!(path.exists());
+        assert!(!left.exists());
+        drop(file);
+        drop(Place::new(dir.path()));
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn many_write_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for k in 0..8 {
+                let dir = dir.path();
+                scope.spawn(move || {
+                    for n in 0..20 {
+                        let place = Place::new(dir);
+                        place.write(&dir.join(format!("{k}-{n}")), b"x").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(names(dir.path()).iter().filter(|n| *n != NAME).count(), 160);
+    }
+}

@@ -1,0 +1,502 @@
+//! The loop over all documents: some threads read ahead, some summarize, and each report is on disk
+//! before its thread takes the next document.
+
+use std::any::Any;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::input::{Input, InputError};
+use super::isolate::Isolate;
+use super::journal::FileJournal;
+use super::key::Keys;
+use super::output::{Output, WriteError};
+use crate::document::{Document, Reading};
+use crate::event::Event;
+use crate::memory;
+use crate::model::{Busy, ModelError};
+use crate::report::{Entry, EntryTimings, Facts, Fate, Format, Gates, Report, Status};
+use crate::summary::{Journal, NoJournal, Options, Reader, Stop, SummaryError, resume};
+
+/// First wait before a document is read again; it doubles each time.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+/// All that is the same for every document of a run.
+pub struct Batch<'a> {
+    /// The model.
+    pub reader: Reader<'a>,
+    /// What the summaries are asked to be.
+    pub options: &'a Options,
+    /// How documents are read.
+    pub reading: &'a Reading,
+    /// Where they are read.
+    pub isolate: &'a Isolate,
+    /// Where reports go.
+    pub output: &'a Output,
+    /// How they are written.
+    pub format: Format,
+    /// What they must keep to.
+    pub gates: &'a Gates,
+    /// Whether reports that still stand are made again.
+    pub force: bool,
+    /// Documents that are worked on at once.
+    pub n_jobs: NonZeroUsize,
+    /// How often a document is read again that could not be read for a passing reason.
+    pub n_retries: u32,
+    /// Seconds that a document may take, once it is read.
+    pub n_most_secs: Option<u64>,
+    /// What takes longer than this is kept on disk while it is done.
+    pub checkpoint: Duration,
+    /// Whether the run is to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// Looks on while documents are summarized, from several threads. `at` is a document's place among
+/// the inputs.
+pub trait Watch: Sync {
+    /// A document was read.
+    fn began(&self, at: usize, input: &Input);
+    /// Something happened to it.
+    fn event(&self, at: usize, event: &Event<'_>);
+    /// It is done; the report is there unless it was before, or could not be made.
+    fn ended(&self, at: usize, outcome: &Outcome, report: Option<&Report>);
+}
+
+/// What became of a document.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For `run.json`.
+    pub entry: Entry,
+    /// Why there is no summary.
+    pub error: Option<RunError>,
+    /// What should be known of the run besides.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no summary of a document.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It could not be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It could not be summarized.
+    #[error(transparent)]
+    Summary(#[from] SummaryError),
+    /// Its report could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// It was read, and there is nothing to summarize.
+    #[error("{0}")]
+    NoSummary(String),
+    /// The program has a fault that it shows.
+    #[error("longsum failed at `{name}`: {message}")]
+    Panic {
+        /// The document.
+        name: String,
+        /// What is known of the fault.
+        message: String,
+    },
+}
+
+impl RunError {
+    /// Whether the next document would fare no better.
+    #[must_use]
+    pub fn ends_the_run(&self) -> bool {
+        match self {
+            Self::Input(_) | Self::NoSummary(_) | Self::Panic { .. } => false,
+            Self::Write(_) => true,
+            Self::Summary(e) => {
+                !matches!(e, SummaryError::Token(_) | SummaryError::Stopped(Stop::OutOfTime { .. }))
+            }
+        }
+    }
+
+    /// Whether it may go better next time.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Input(e) => e.is_passing(),
+            Self::NoSummary(_) => false,
+            Self::Write(e) => !e.is_usage(),
+            Self::Summary(e) => goes_on(e),
+            Self::Panic { .. } => false,
+        }
+    }
+
+    /// The way out, where there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Input(e) => e.hint(),
+            Self::Summary(e) => e.hint(),
+            Self::Write(e) => e.hint(),
+            Self::NoSummary(_) => {
+                Some("`source.coverage` in the report says what became of every page".to_owned())
+            }
+            Self::Panic { .. } => Some("this is a bug: please report it".to_owned()),
+        }
+    }
+
+    /// Whether a run could go on from what was done before this error.
+    fn can_go_on(&self) -> bool {
+        match self {
+            Self::Write(_) => true,
+            Self::Summary(e) => goes_on(e),
+            Self::Input(_) | Self::NoSummary(_) | Self::Panic { .. } => false,
+        }
+    }
+
+    fn is_stop(&self) -> bool {
+        matches!(
+            self,
+            Self::Input(InputError::Stopped) | Self::Summary(SummaryError::Stopped(Stop::Asked))
+        )
+    }
+}
+
+/// A document on its way from a reader to the model.
+struct Read {
+    at: usize,
+    since: Instant,
+    document: Result<Box<Document>, InputError>,
+}
+
+/// How many documents are worth working on at once: one for each core, as far as there is memory for
+/// the streams.
+#[must_use]
+pub fn n_jobs(reader: &Reader<'_>, n_inputs: usize) -> NonZeroUsize {
+    let n_cores = thread::available_parallelism().map_or(1, usize::from);
+    let spec = reader.model.spec();
+    // Keys and values in 4 bytes, and as much again for the copy to come back to.
+    let n_slots = spec.context.min(4096);
+    let n_bytes = 4 * 4 * spec.n_layers * spec.n_kv_heads * spec.head_dim * n_slots;
+    // Half of what is there: documents and reports need some too.
+    let room = memory::available_bytes().map_or(u64::MAX, |n| n / 2);
+    let n_fit = usize::try_from(room / (n_bytes as u64).max(1)).unwrap_or(usize::MAX);
+    NonZeroUsize::new(n_cores.min(n_fit).min(n_inputs)).unwrap_or(NonZeroUsize::MIN)
+}
+
+impl Batch<'_> {
+    /// Summarizes all documents. A bad one is an outcome like any other; what would befall the others
+    /// too, such as a full disk, ends the run.
+    ///
+    /// Returns one outcome for each input, in their order.
+    #[must_use]
+    pub fn run(&self, inputs: &[Input], watch: &dyn Watch) -> Vec<Outcome> {
+        let keys = self.keys();
+        let outcomes: Vec<Mutex<Option<Outcome>>> =
+            inputs.iter().map(|_| Mutex::new(None)).collect();
+        let end = |at: usize, outcome: Outcome, report: Option<&Report>| {
+            if outcome.error.as_ref().is_some_and(RunError::ends_the_run) {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            watch.ended(at, &outcome, report);
+            *outcomes[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        };
+        let next = AtomicUsize::new(0);
+        let (send, receive) = mpsc::sync_channel(self.n_jobs.get());
+        let receive = Mutex::new(receive);
+        thread::scope(|scope| {
+            for _ in 0..self.n_jobs.get() {
+                let (send, next, keys, end) = (send.clone(), &next, &keys, &end);
+                scope.spawn(move || self.read_ahead(inputs, next, keys, &send, end));
+            }
+            drop(send);
+            for _ in 0..self.n_jobs.get() {
+                let (receive, keys, end) = (&receive, &keys, &end);
+                scope.spawn(move || {
+                    while let Some(read) = receive_from(receive) {
+                        let (at, input) = (read.at, &inputs[read.at]);
+                        let (outcome, report) = self.one(input, read, keys, watch);
+                        end(at, outcome, report.as_ref());
+                    }
+                });
+            }
+        });
+        let outcomes = outcomes.into_iter().zip(inputs);
+        let done = |(outcome, input): (Mutex<Option<Outcome>>, &Input)| {
+            let outcome = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+            outcome.unwrap_or_else(|| self.failed(input, InputError::Stopped.into()))
+        };
+        outcomes.map(done).collect()
+    }
+
+    /// Takes one document after the other, until there are no more.
+    fn read_ahead(
+        &self,
+        inputs: &[Input],
+        next: &AtomicUsize,
+        keys: &Keys,
+        send: &SyncSender<Read>,
+        end: &dyn Fn(usize, Outcome, Option<&Report>),
+    ) {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(input) = inputs.get(at).filter(|_| !self.is_stopped()) else { return };
+            if let Some(outcome) = self.unchanged(input, keys) {
+                end(at, outcome, None);
+                continue;
+            }
+            let since = Instant::now();
+            let document = self.read(input).map(Box::new);
+            if send.send(Read { at, since, document }).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What became of a document whose report was there already and still stands.
+    #[must_use]
+    pub fn unchanged(&self, input: &Input, keys: &Keys) -> Option<Outcome> {
+        if self.force {
+            return None;
+        }
+        let path = self.output.file_of(input).filter(|path| path.is_file())?;
+        let facts = Facts::read(&fs::read(path).ok()?)?;
+        // The report may be right and the document another one.
+        let is_same = facts.key == keys.of(&facts.source.sha256)
+            && input.sha256().is_some_and(|sha256| sha256 == facts.source.sha256);
+        is_same.then(|| {
+            if let Some(journal) = self.output.journal(&facts.key) {
+                // A run that was killed right behind the report left it.
+                let _ = fs::remove_dir_all(journal);
+            }
+            let mut outcome = self.told(input, &facts);
+            outcome.entry.timings.unchanged = true;
+            outcome
+        })
+    }
+
+    /// Reads a document, once more where it could not be read for a passing reason.
+    ///
+    /// # Errors
+    /// [`InputError`] if it cannot be read.
+    pub fn read(&self, input: &Input) -> Result<Document, InputError> {
+        let stop = || self.is_stopped();
+        let mut wait = RETRY_WAIT;
+        for _ in 0..self.n_retries {
+            match self.isolate.read(input, self.reading, self.options.pages, &stop) {
+                Err(e) if e.is_passing() && !self.is_stopped() && *input != Input::Stdin => {
+                    thread::sleep(wait);
+                    wait *= 2;
+                }
+                other => return other,
+            }
+        }
+        self.isolate.read(input, self.reading, self.options.pages, &stop)
+    }
+
+    /// Summarizes a document that was read, and writes its report.
+    fn one(
+        &self,
+        input: &Input,
+        read: Read,
+        keys: &Keys,
+        watch: &dyn Watch,
+    ) -> (Outcome, Option<Report>) {
+        let Read { at, since, document } = read;
+        let mut warnings = Vec::new();
+        let written = document.map_err(RunError::from).and_then(|document| {
+            let extract_secs = since.elapsed().as_secs_f64();
+            if self.is_stopped() {
+                return Err(InputError::Stopped.into());
+            }
+            watch.began(at, input);
+            let mut observe = |event: Event<'_>| watch.event(at, &event);
+            let mut said = None;
+            let finish = |mut report: Report| {
+                report.timings.extract_secs = extract_secs;
+                report.timings.total_secs = since.elapsed().as_secs_f64();
+                self.write(input, &report, &mut said)?;
+                Ok(report)
+            };
+            let made = self.summarize(&document, keys, &mut warnings, &mut observe, finish);
+            warnings.extend(said);
+            made
+        });
+        let (mut outcome, report) = match written {
+            Ok(report) => (self.told(input, &Facts::of(&report)), Some(report)),
+            Err(error) => (self.failed(input, error), None),
+        };
+        outcome.entry.timings.total_secs = since.elapsed().as_secs_f64();
+        outcome.warnings = warnings;
+        (outcome, report)
+    }
+
+    /// Reads and summarizes one document, without writing its report.
+    ///
+    /// # Errors
+    /// [`RunError`] if there is no report. A document with too little text has one that says so.
+    pub fn report(&self, input: &Input) -> Result<Report, RunError> {
+        let since = Instant::now();
+        let document = self.read(input)?;
+        let extract_secs = since.elapsed().as_secs_f64();
+        let keys = self.keys();
+        self.summarize(&document, &keys, &mut Vec::new(), &mut |_| {}, |mut report| {
+            report.timings.extract_secs = extract_secs;
+            report.timings.total_secs = since.elapsed().as_secs_f64();
+            Ok(report)
+        })
+    }
+
+    /// Summarizes, going on from what an earlier run kept.
+    fn summarize(
+        &self,
+        document: &Document,
+        keys: &Keys,
+        warnings: &mut Vec<String>,
+        observe: &mut dyn FnMut(Event<'_>),
+        finish: impl FnOnce(Report) -> Result<Report, RunError>,
+    ) -> Result<Report, RunError> {
+        let key = keys.of(&document.source.sha256);
+        let make = |journal: &mut dyn Journal| {
+            resume(&self.reader, document, self.options, journal, observe)
+        };
+        let with_key = |mut report: Report| {
+            report.key = Some(key.clone());
+            finish(report)
+        };
+        let made = || self.kept(&key, warnings, make, with_key);
+        // Whatever a document does, the night goes on.
+        catch_unwind(AssertUnwindSafe(made)).unwrap_or_else(|panic| {
+            Err(RunError::Panic { name: document.source.uri.clone(), message: message_of(&*panic) })
+        })
+    }
+
+    /// Makes something step by step, with a journal that goes once it is finished.
+    ///
+    /// - `name`: the same for the same steps
+    pub(super) fn kept<T, U>(
+        &self,
+        name: &str,
+        warnings: &mut Vec<String>,
+        make: impl FnOnce(&mut dyn Journal) -> Result<T, SummaryError>,
+        finish: impl FnOnce(T) -> Result<U, RunError>,
+    ) -> Result<U, RunError> {
+        let _busy = Busy::new();
+        let began = Instant::now();
+        let stop = || {
+            let n_secs = self.n_most_secs.filter(|&n| began.elapsed().as_secs() >= n);
+            let late = n_secs.map(|n_secs| Stop::OutOfTime { n_secs });
+            if self.is_stopped() { Some(Stop::Asked) } else { late }
+        };
+        let Some(dir) = self.output.journal(name) else {
+            return make(&mut NoJournal).map_err(RunError::from).and_then(finish);
+        };
+        let mut journal = FileJournal::new(dir, self.checkpoint, &stop);
+        let result = make(&mut journal).map_err(RunError::from).and_then(finish);
+        warnings.extend(journal.failure().map(|why| format!("no checkpoints are kept: {why}")));
+        // Not before the result is safe; and what would come out the same way once more is no use.
+        if !result.as_ref().is_err_and(RunError::can_go_on) {
+            journal.remove();
+        }
+        result
+    }
+
+    /// The keys of all reports.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys::new(&self.reader, self.options, self.reading, self.options.pages)
+    }
+
+    /// Where a file cannot be written, the report goes to standard output, so that the work is not
+    /// lost; it is an error all the same.
+    fn write(
+        &self,
+        input: &Input,
+        report: &Report,
+        warning: &mut Option<String>,
+    ) -> Result<(), WriteError> {
+        let text = self.format.render(report).map_err(|e| WriteError::File {
+            path: input.relative().to_owned(),
+            source: e.into(),
+        })?;
+        let written = self.output.write(input, text.as_bytes());
+        if let Err(error @ WriteError::File { .. }) = &written {
+            *warning = Some(format!("{error}; the report follows on standard output"));
+            super::output::to_stdout(text.as_bytes())?;
+        }
+        written
+    }
+
+    fn told(&self, input: &Input, facts: &Facts) -> Outcome {
+        let fate = match facts.status {
+            Status::Complete => Fate::Complete,
+            Status::Partial => Fate::Partial,
+            Status::Failed => Fate::Failed,
+        };
+        let error = (fate == Fate::Failed)
+            .then(|| RunError::NoSummary(facts.reason.clone().unwrap_or_default()));
+        let entry = Entry {
+            report: self.report_name(input),
+            fate,
+            sha256: Some(facts.source.sha256.clone()),
+            n_pages: Some(facts.source.n_pages),
+            gates_unmet: self.gates.unmet(facts),
+            reason: facts.reason.clone(),
+            ..blank(input)
+        };
+        Outcome { entry, error, warnings: Vec::new() }
+    }
+
+    fn failed(&self, input: &Input, error: RunError) -> Outcome {
+        let entry = if error.is_stop() {
+            Entry { fate: Fate::Stopped, ..blank(input) }
+        } else {
+            Entry {
+                reason: Some(error.to_string()),
+                hint: error.hint(),
+                retry: error.is_passing(),
+                ..blank(input)
+            }
+        };
+        Outcome { entry, error: Some(error), warnings: Vec::new() }
+    }
+
+    fn report_name(&self, input: &Input) -> Option<String> {
+        self.output.name_of(input).map(|path| path.display().to_string())
+    }
+}
+
+/// Whether a run could go on from what was done before this error.
+fn goes_on(error: &SummaryError) -> bool {
+    matches!(
+        error,
+        SummaryError::Stopped(_)
+            | SummaryError::Model(ModelError::Cache(_) | ModelError::Tensor(_))
+    )
+}
+
+/// What a panic says.
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+fn blank(input: &Input) -> Entry {
+    Entry {
+        document: input.name(),
+        report: None,
+        fate: Fate::Failed,
+        reason: None,
+        hint: None,
+        retry: false,
+        sha256: None,
+        n_pages: None,
+        gates_unmet: Vec::new(),
+        timings: EntryTimings::default(),
+    }
+}
+
+fn receive_from(receive: &Mutex<Receiver<Read>>) -> Option<Read> {
+    receive.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}

@@ -1,0 +1,113 @@
+//! `longsum worker`: summaries for an engine that asks line by line.
+
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use longsum::batch::{Batch, Input, Output, RunError};
+use longsum::report::{Gates, Report};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Context;
+use super::args::{GateArgs, Worker};
+use super::exit::Exit;
+
+/// One line of standard input.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    #[serde(default)]
+    custom_id: Value,
+    path: Option<PathBuf>,
+    text: Option<String>,
+    name: Option<String>,
+}
+
+/// One line of standard output.
+#[derive(Debug, Serialize)]
+struct Reply {
+    custom_id: Value,
+    #[serde(flatten)]
+    answer: Answer,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Report(Box<Report>),
+    Error { message: String, hint: Option<String>, retry: bool },
+}
+
+/// Answers every line, until there are no more.
+pub fn run(args: &Worker) -> Result<Exit> {
+    let context = Context::new(&args.making, &args.reading, true)?.with_care(&args.care);
+    let input = Input::Stdin;
+    let output = Output::new(None, &[], &[input], "json")?;
+    let no_gates = GateArgs { fail_on: Gates::default() };
+    let batch = context.batch(&output, &no_gates);
+    let mut stdin = io::stdin().lock();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if stdin.read_until(b'\n', &mut line)? == 0 || context.is_stopped() {
+            break;
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let reply = answer(&batch, &line);
+        if context.is_stopped() && matches!(reply.answer, Answer::Error { .. }) {
+            break; // it was stopped, not answered
+        }
+        let mut text = serde_json::to_vec(&reply)?;
+        text.push(b'\n');
+        let mut stdout = io::stdout().lock();
+        if stdout.write_all(&text).and_then(|()| stdout.flush()).is_err() {
+            break; // nobody listens any more
+        }
+    }
+    Ok(context.signals.number().map_or(Exit::Done, Exit::Stopped))
+}
+
+fn answer(batch: &Batch<'_>, line: &[u8]) -> Reply {
+    let request: Request = match serde_json::from_slice(line) {
+        Ok(request) => request,
+        Err(e) => {
+            // Who asked may be known all the same.
+            let value: Value = serde_json::from_slice(line).unwrap_or_default();
+            let custom_id = value.get("custom_id").cloned().unwrap_or_default();
+            let message = format!("the line cannot be understood: {e}");
+            return Reply { custom_id, answer: wrong(message) };
+        }
+    };
+    let Request { custom_id, path, text, name } = request;
+    let input = match (path, text) {
+        (Some(path), None) if name.is_none() => Input::File { path, root: None },
+        (None, Some(text)) => {
+            let name = name.unwrap_or_else(|| "text.txt".to_owned());
+            Input::Given { name, bytes: text.into_bytes() }
+        }
+        _ => {
+            let message = "one of `path` and `text` is needed, and `name` only with `text`";
+            return Reply { custom_id, answer: wrong(message.to_owned()) };
+        }
+    };
+    let answer = match batch.report(&input) {
+        Ok(report) => match &report.reason {
+            None => Answer::Report(Box::new(report)),
+            Some(reason) => failed(&RunError::NoSummary(reason.clone())),
+        },
+        Err(error) => failed(&error),
+    };
+    Reply { custom_id, answer }
+}
+
+fn failed(error: &RunError) -> Answer {
+    Answer::Error { message: error.to_string(), hint: error.hint(), retry: error.is_passing() }
+}
+
+fn wrong(message: String) -> Answer {
+    let hint = Some(r#"for example: {"custom_id": "1", "path": "report.pdf"}"#.to_owned());
+    Answer::Error { message, hint, retry: false }
+}
