@@ -110,6 +110,19 @@ fn every_room_keeps_to_its_side() {
     }
 }
 
+#[test]
+fn async_stays_with_the_object_stores() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let elsewhere = files(&src).into_iter().filter(|file| !file.ends_with("batch/objects.rs"));
+    for file in elsewhere {
+        for (number, line) in code(&fs::read_to_string(&file).unwrap()) {
+            for ban in ["async ", ".await", "tokio::", "object_store::"] {
+                assert!(!line.contains(ban), "{}:{number} names `{ban}`", file.display());
+            }
+        }
+    }
+}
+
 /// Lines of code with their numbers: no comments, and nothing from the unit tests on.
 fn code(text: &str) -> Vec<(usize, &str)> {
     text.lines()

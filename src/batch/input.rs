@@ -9,7 +9,9 @@ use ignore::WalkBuilder;
 use ignore::overrides::{Override, OverrideBuilder};
 use sha2::{Digest, Sha256};
 
+use super::objects::{self, Bucket, Location, Uri};
 use crate::document::{self, Document, DocumentError, EXTENSIONS, Reading};
+use crate::report::SourceFacts;
 
 /// A document to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,17 @@ pub enum Input {
         /// Its share of the archive's bytes.
         n_bytes: u64,
     },
+    /// An object in a store.
+    Object {
+        /// Where it is.
+        uri: Uri,
+        /// A safe form of its name below the prefix it was found under, or of its last part.
+        relative: PathBuf,
+        /// Its size, where that was told.
+        n_bytes: u64,
+        /// What changes whenever its bytes do, where that was told.
+        version: Option<String>,
+    },
     /// Bytes that are there already.
     Given {
         /// What they are called; its extension tells Markdown from plain text.
@@ -53,18 +66,18 @@ pub enum Input {
 /// Why a document cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// No such file or folder.
+    /// No such file, folder or object, or none that can be had.
     #[error("cannot read `{}`: {source}", path.display())]
     Path {
-        /// The path.
+        /// The path or URI.
         path: PathBuf,
         /// Why not.
         source: io::Error,
     },
     /// A folder without a single document.
-    #[error("the folder `{}` has no documents", path.display())]
+    #[error("`{}` has no documents", path.display())]
     NoDocuments {
-        /// The folder.
+        /// The folder, or the URI of a prefix.
         path: PathBuf,
     },
     /// Pages that the document does not have.
@@ -152,10 +165,8 @@ impl InputError {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Path { .. }
-            | Self::NoDocuments { .. }
-            | Self::NoSuchPage { .. }
-            | Self::Glob { .. } => true,
+            Self::Path { source, .. } => !is_passing(source),
+            Self::NoDocuments { .. } | Self::NoSuchPage { .. } | Self::Glob { .. } => true,
             Self::Told { is_usage, .. } => *is_usage,
             _ => false,
         }
@@ -186,7 +197,11 @@ impl InputError {
                 ))
             }
             Self::NoSuchPage { n_pages, .. } => Some(format!("ask for pages from 1 to {n_pages}")),
+            Self::Document(DocumentError::Archive { uri, .. }) if Uri::parse(uri).is_some() => {
+                Some("download it first: only a file is read as the documents in it".to_owned())
+            }
             Self::Document(e) => e.hint().map(str::to_owned),
+            Self::Path { path, source } => objects::hint(path, source),
             Self::Told { hint, .. } => hint.clone(),
             Self::OutOfTime { .. } => Some("allow more with --read-time".to_owned()),
             Self::OutOfMemory { .. } => Some("allow more with --read-memory".to_owned()),
@@ -195,13 +210,13 @@ impl InputError {
             }
             Self::Crashed { .. } => Some("open it in a viewer and save a copy".to_owned()),
             Self::Glob { .. } => Some("for example: --glob '*.pdf' --glob '!drafts/**'".to_owned()),
-            Self::Path { .. } | Self::Broken { .. } | Self::Process { .. } | Self::Stopped => None,
+            Self::Broken { .. } | Self::Process { .. } | Self::Stopped => None,
         }
     }
 }
 
 /// Whether the same may work a moment later: a slow network, a busy disk.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionReset, Interrupted, NetworkDown, NetworkUnreachable,
         ResourceBusy, StaleNetworkFileHandle, TimedOut, WouldBlock,
@@ -222,6 +237,18 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 impl Input {
+    /// The document at a path or URI.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        match Location::of(path) {
+            Location::File(path) => Self::File { path, root: None },
+            Location::Object(uri) => {
+                let relative = objects::relative(uri.split().1);
+                Self::Object { uri, relative, n_bytes: 0, version: None }
+            }
+        }
+    }
+
     /// What it is called in messages.
     #[must_use]
     pub fn name(&self) -> String {
@@ -236,7 +263,9 @@ impl Input {
             Self::File { path, root: Some(root) } => path.strip_prefix(root).unwrap_or(path),
             Self::File { path, root: None } => path.file_name().map_or(path, Path::new),
             Self::Given { name, .. } => Path::new(name),
-            Self::Member { relative, .. } | Self::Broken { relative, .. } => relative,
+            Self::Member { relative, .. }
+            | Self::Object { relative, .. }
+            | Self::Broken { relative, .. } => relative,
         }
     }
 
@@ -247,7 +276,7 @@ impl Input {
             Self::Stdin | Self::Broken { .. } => 0,
             Self::File { path, .. } => fs::metadata(path).map_or(0, |meta| meta.len()),
             Self::Given { bytes, .. } => bytes.len() as u64,
-            Self::Member { n_bytes, .. } => *n_bytes,
+            Self::Member { n_bytes, .. } | Self::Object { n_bytes, .. } => *n_bytes,
         }
     }
 
@@ -256,13 +285,25 @@ impl Input {
     #[must_use]
     pub fn sha256(&self) -> Option<String> {
         match self {
-            Self::Stdin | Self::Given { .. } | Self::Broken { .. } => None,
+            Self::Stdin | Self::Given { .. } | Self::Object { .. } | Self::Broken { .. } => None,
             Self::File { path, .. } => {
                 let mut sum = Sha256::new();
                 io::copy(&mut File::open(path).ok()?, &mut sum).ok()?;
                 Some(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
             }
             Self::Member { archive, name, .. } => document::member_sha256(archive, name).ok(),
+        }
+    }
+
+    /// Whether its bytes are still those that a report was made of. An object is not fetched to tell:
+    /// the same version of the same object has the same bytes.
+    #[must_use]
+    pub fn is_still(&self, source: &SourceFacts) -> bool {
+        match self {
+            Self::Object { uri, version, .. } => {
+                version.is_some() && *version == source.version && uri.to_string() == source.uri
+            }
+            _ => self.sha256().is_some_and(|sha256| sha256 == source.sha256),
         }
     }
 
@@ -284,6 +325,7 @@ impl Input {
             }
             Self::File { path, .. } => reading.file(path)?,
             Self::Member { archive, name, .. } => reading.member(archive, name)?,
+            Self::Object { uri, .. } => objects::read(uri, reading)?,
             Self::Given { name, bytes } => {
                 let extension =
                     Path::new(name).extension().map(|e| e.to_string_lossy().to_lowercase());
@@ -307,11 +349,12 @@ impl Input {
 /// Where documents are looked for.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
-    /// Files, folders and archives; `-` is standard input.
+    /// Files, folders and archives, URIs of objects and prefixes; `-` is standard input.
     pub paths: Vec<PathBuf>,
     /// Patterns that names in folders must match; with `!` before them, must not match.
     pub globs: Vec<String>,
-    /// A folder that is not searched, so that reports of an earlier run are not taken for documents.
+    /// A folder or prefix that is not searched, so that reports of an earlier run are not taken for
+    /// documents.
     pub skip: Option<PathBuf>,
 }
 
@@ -324,10 +367,19 @@ pub struct Found {
     pub passed_over: BTreeMap<String, usize>,
 }
 
+impl Found {
+    /// Counts a file that is not named as a document.
+    pub(super) fn pass_over(&mut self, name: &str) {
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        *self.passed_over.entry(format!(".{}", extension.to_lowercase())).or_default() += 1;
+    }
+}
+
 impl Search {
     /// The documents that these paths mean, folders searched through and sorted by name, and the
     /// members of archives that have several. Links are followed; hidden files, and what a
-    /// `.longsumignore` names as a `.gitignore` would, are left out.
+    /// `.longsumignore` names as a `.gitignore` would, are left out. Prefixes of an object store are
+    /// searched as folders are, but for archives and `.longsumignore`.
     ///
     /// # Errors
     /// [`InputError`] for a path that does not exist, a folder without documents and a pattern that
@@ -339,19 +391,28 @@ impl Search {
                 found.inputs.push(Input::Stdin);
                 continue;
             }
-            let meta = fs::metadata(path)
-                .map_err(|source| InputError::Path { path: path.clone(), source })?;
-            if meta.is_dir() {
-                self.walk(path, &mut found)?;
-            } else {
-                found.inputs.extend(parted(Input::File { path: path.clone(), root: None }));
+            let failed = |source| InputError::Path { path: path.clone(), source };
+            match Location::of(path) {
+                Location::Object(uri) => {
+                    let bucket = Bucket::open(&uri).map_err(failed)?;
+                    self.list(&bucket, &uri, &mut found)?;
+                }
+                Location::File(path) if fs::metadata(&path).map_err(failed)?.is_dir() => {
+                    self.walk(&path, &mut found)?;
+                }
+                Location::File(path) => {
+                    found.inputs.extend(parted(Input::File { path, root: None }));
+                }
             }
         }
         Ok(found)
     }
 
     fn walk(&self, root: &Path, found: &mut Found) -> Result<(), InputError> {
-        let skip = self.skip.as_ref().and_then(|path| path.canonicalize().ok());
+        let skip = self.skip.as_deref().map(Location::of).and_then(|location| match location {
+            Location::File(path) => path.canonicalize().ok(),
+            Location::Object(_) => None,
+        });
         let mut walk = WalkBuilder::new(root);
         walk.standard_filters(false)
             .hidden(true)
@@ -385,9 +446,7 @@ impl Search {
                 let path = entry.into_path();
                 found.inputs.extend(parted(Input::File { path, root: Some(root.to_owned()) }));
             } else {
-                let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-                let kind = format!(".{}", extension.to_lowercase());
-                *found.passed_over.entry(kind).or_default() += 1;
+                found.pass_over(&name);
             }
         }
         if found.inputs.len() == n_before {
@@ -396,7 +455,7 @@ impl Search {
         Ok(())
     }
 
-    fn overrides(&self, root: &Path) -> Result<Override, InputError> {
+    pub(super) fn overrides(&self, root: &Path) -> Result<Override, InputError> {
         let mut builder = OverrideBuilder::new(root);
         for glob in &self.globs {
             builder
@@ -458,7 +517,7 @@ fn parted(input: Input) -> Vec<Input> {
 }
 
 /// A path that stays below any folder, from a name that can be anything.
-fn safe(name: &str) -> PathBuf {
+pub(super) fn safe(name: &str) -> PathBuf {
     let is_forbidden = |c: char| c.is_control() || "<>:\"|?*".contains(c);
     let part = |part: &str| {
         let part = part.trim_matches([' ', '.']).replace(is_forbidden, "_");
@@ -473,7 +532,7 @@ fn safe(name: &str) -> PathBuf {
 }
 
 /// The end of a longer name has to do.
-const MOST_NAME_BYTES: usize = 200;
+pub(super) const MOST_NAME_BYTES: usize = 200;
 
 /// Folders in folders.
 const MOST_PARTS: usize = 10;

@@ -63,6 +63,8 @@ enum What {
     Given(String),
     File(OsString),
     Member(OsString, String),
+    /// By its URI: whoever reads it fetches it.
+    Object(String),
 }
 
 /// What a process answers.
@@ -92,6 +94,7 @@ impl Isolate {
             Input::Member { archive, name, .. } => {
                 What::Member(archive.clone().into(), name.clone())
             }
+            Input::Object { uri, .. } => What::Object(uri.to_string()),
             Input::Given { name, .. } => What::Given(name.clone()),
             Input::Broken { .. } => return input.read(reading, pages),
         };
@@ -241,6 +244,7 @@ pub fn serve() -> io::Result<()> {
         What::Member(archive, name) => {
             Input::Member { archive: archive.into(), name, relative: PathBuf::new(), n_bytes: 0 }
         }
+        What::Object(uri) => Input::at(uri.as_ref()),
     };
     drop(stdin);
     let answer = match input.read(&reading, pages) {

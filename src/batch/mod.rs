@@ -3,13 +3,14 @@
 //!
 //! `input` says which files are meant, `isolate` reads one where it can do no harm, `run` is the loop
 //! over all of them; `key` tells whether a report still stands, `journal` lets one go on that was
-//! stopped, `place` and `output` write, `shard` shares an archive
-//! out to many machines, `parts` one document.
+//! stopped, `place` and `output` write, `objects` knows the stores that are no folders, `shard` shares
+//! an archive out to many machines, `parts` one document.
 
 mod input;
 pub mod isolate;
 mod journal;
 mod key;
+mod objects;
 pub mod output;
 mod parts;
 mod place;
@@ -24,7 +25,8 @@ pub use input::{Found, Input, InputError, Search};
 pub use isolate::{Isolate, Limits};
 pub use journal::FileJournal;
 pub use key::Keys;
-pub use output::{Output, WriteError};
+pub use objects::{Bucket, Location, Uri};
+pub use output::{Output, Store, WriteError};
 pub use parts::{PartOf, PartsError, read_parts};
 pub use place::Place;
 pub use run::{Batch, Outcome, RunError, Watch, n_jobs};

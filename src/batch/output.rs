@@ -1,4 +1,5 @@
-//! Where reports go. A file appears whole or not at all.
+//! Where reports go: to standard output, or to a store of files or of objects. What is written appears
+//! whole or not at all.
 
 use std::collections::HashSet;
 use std::fs;
@@ -6,15 +7,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::input::Input;
+use super::objects::{self, Bucket, Location, Uri};
 use super::place::{Place, is_special, parent};
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// A file.
+    /// A file or an object.
     #[error("cannot write `{}`: {source}", path.display())]
     File {
-        /// The file or folder.
+        /// The file or folder, or the URI.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -61,6 +63,7 @@ impl WriteError {
                     | io::ErrorKind::PermissionDenied
                     | io::ErrorKind::ReadOnlyFilesystem
                     | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::Unsupported
             ),
             Self::Stdout(_) => false,
             Self::NotAFolder { .. }
@@ -85,6 +88,7 @@ impl WriteError {
             {
                 Some("free some space and run it again".to_owned())
             }
+            Self::File { path, source } => objects::hint(path, source),
             _ => None,
         }
     }
@@ -95,10 +99,10 @@ impl WriteError {
 pub enum Output {
     /// To standard output. Journals lie in the place, where there is one.
     Stdout(Option<Place>),
-    /// To this file.
-    File(PathBuf, Place),
-    /// To a folder, with this extension behind the names of the documents.
-    Folder(PathBuf, &'static str, Place),
+    /// To the file or object of this name.
+    File(PathBuf, Store),
+    /// To files or objects named after the documents, with this extension behind.
+    Folder(&'static str, Store),
 }
 
 impl Output {
@@ -115,71 +119,55 @@ impl Output {
         extension: &'static str,
     ) -> Result<Self, WriteError> {
         let n = inputs.len();
-        let several = n > 1 || arguments.iter().any(|argument| argument.is_dir());
+        let several = n > 1 || arguments.iter().any(|argument| is_folder(argument, inputs));
         let Some(path) = path else {
-            return if n > 1 {
-                Err(WriteError::Several { n })
-            } else {
-                Ok(Self::Stdout(state_dir().map(|dir| Place::new(&dir))))
-            };
+            return if n > 1 { Err(WriteError::Several { n }) } else { Ok(Self::Stdout(state())) };
         };
-        if several && path.is_file() {
+        let location = Location::of(path);
+        if several && matches!(&location, Location::File(path) if path.is_file()) {
             return Err(WriteError::NotAFolder { path: path.to_owned(), n });
         }
-        if several || path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir() {
-            fs::create_dir_all(path).map_err(|e| failed(path, e))?;
-            let place = Place::new(path);
-            place.check().map_err(|e| failed(path, e))?;
-            let output = Self::Folder(path.to_owned(), extension, place);
+        if several || location.is_folder() {
+            let store = Store::open(path)?;
+            store.check()?;
+            let output = Self::Folder(extension, store);
             let mut taken = HashSet::new();
-            for path in inputs.iter().filter_map(|input| output.file_of(input)) {
-                if !taken.insert(path.clone()) {
-                    return Err(WriteError::Twice { path });
+            for name in inputs.iter().filter_map(|input| output.name_of(input)) {
+                if !taken.insert(name.clone()) {
+                    return Err(WriteError::Twice { path: output.path_of(&name) });
                 }
             }
             return Ok(output);
         }
-        let here = path.canonicalize().ok();
-        if here.is_some() && arguments.iter().any(|a| a.canonicalize().ok() == here) {
+        if arguments.iter().any(|argument| Location::of(argument).is_same(&location)) {
             return Err(WriteError::IsInput { path: path.to_owned() });
         }
-        let place = Place::new(parent(path));
-        if !is_special(path) {
-            if !parent(path).is_dir() {
+        let (name, store) = Store::open_around(&location)?;
+        if !store.is_special(&name) {
+            if let Location::File(path) = &location
+                && !parent(path).is_dir()
+            {
                 return Err(failed(parent(path), io::ErrorKind::NotFound.into()));
             }
-            place.check().map_err(|e| failed(parent(path), e))?;
+            store.check()?;
         }
-        Ok(Self::File(path.to_owned(), place))
+        Ok(Self::File(name, store))
     }
 
-    /// The file that the report on this document goes to.
-    #[must_use]
-    pub fn file_of(&self, input: &Input) -> Option<PathBuf> {
-        match self {
-            Self::Stdout(_) => None,
-            Self::File(path, _) => Some(path.clone()),
-            Self::Folder(dir, ..) => Some(dir.join(self.name_of(input)?)),
-        }
-    }
-
-    /// As [`Output::file_of`], below the folder of all reports.
+    /// What the report on this document is called in its store.
     #[must_use]
     pub fn name_of(&self, input: &Input) -> Option<PathBuf> {
         match self {
             Self::Stdout(_) => None,
-            Self::File(path, _) => path.file_name().map(PathBuf::from),
-            Self::Folder(_, extension, _) => Some(input.relative().with_added_extension(extension)),
+            Self::File(name, _) => Some(name.clone()),
+            Self::Folder(extension, _) => Some(input.relative().with_added_extension(extension)),
         }
     }
 
-    /// The folder, if reports go to one.
+    /// Whether reports go to a folder or below a prefix.
     #[must_use]
-    pub fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Folder(dir, ..) => Some(dir),
-            Self::Stdout(_) | Self::File(..) => None,
-        }
+    pub fn is_folder(&self) -> bool {
+        matches!(self, Self::Folder(..))
     }
 
     /// The folder for the journal of the document with this key.
@@ -187,8 +175,18 @@ impl Output {
     pub fn journal(&self, key: &str) -> Option<PathBuf> {
         match self {
             Self::Stdout(place) => Some(place.as_ref()?.journal(key)),
-            Self::File(path, _) if is_special(path) => None,
-            Self::File(_, place) | Self::Folder(.., place) => Some(place.journal(key)),
+            Self::File(name, store) if store.is_special(name) => None,
+            Self::File(_, store) | Self::Folder(_, store) => Some(store.place()?.journal(key)),
+        }
+    }
+
+    /// The report on this document that is there already, as far as it can be had.
+    #[must_use]
+    pub fn read(&self, input: &Input) -> Option<Vec<u8>> {
+        match self {
+            Self::Stdout(_) => None,
+            Self::File(name, store) if store.is_special(name) => None,
+            Self::File(_, store) | Self::Folder(_, store) => store.read(&self.name_of(input)?).ok(),
         }
     }
 
@@ -197,22 +195,150 @@ impl Output {
     /// # Errors
     /// [`WriteError`] if it cannot be written.
     pub fn write(&self, input: &Input, report: &[u8]) -> Result<(), WriteError> {
-        match self.file_of(input) {
-            Some(path) => self.write_to(&path, report),
-            None => to_stdout(report),
-        }
+        self.write_to(&self.name_of(input).unwrap_or_default(), report)
     }
 
-    /// Writes another file of the folder, whole or not at all.
+    /// Writes another file of the same store, whole or not at all.
     ///
     /// # Errors
     /// [`WriteError`] if it cannot be written.
-    pub fn write_to(&self, path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    pub fn write_to(&self, name: &Path, bytes: &[u8]) -> Result<(), WriteError> {
         match self {
             Self::Stdout(_) => to_stdout(bytes),
-            Self::File(_, place) | Self::Folder(.., place) => {
-                place.write(path, bytes).map_err(|e| failed(path, e))
+            Self::File(_, store) | Self::Folder(_, store) => store.write(name, bytes),
+        }
+    }
+
+    fn path_of(&self, name: &Path) -> PathBuf {
+        match self {
+            Self::Stdout(_) => name.to_owned(),
+            Self::File(_, store) | Self::Folder(_, store) => store.path_of(name),
+        }
+    }
+}
+
+/// What takes files by their names.
+#[derive(Debug)]
+pub enum Store {
+    /// A folder.
+    Files(PathBuf, Place),
+    /// All objects whose names begin like this URI. Journals lie in the place, where there is one.
+    Objects(Bucket, Uri, Option<Place>),
+}
+
+impl Store {
+    /// The store at a path or URI, which need not be there yet.
+    ///
+    /// # Errors
+    /// [`WriteError::File`] if the URI is of no use.
+    pub fn open(path: &Path) -> Result<Self, WriteError> {
+        match Location::of(path) {
+            Location::File(dir) => {
+                let place = Place::new(&dir);
+                Ok(Self::Files(dir, place))
             }
+            Location::Object(uri) => {
+                let bucket = Bucket::open(&uri).map_err(|e| failed(path, e))?;
+                Ok(Self::Objects(bucket, uri.folder(), state()))
+            }
+        }
+    }
+
+    /// The name of a file or object, and the store that it is in.
+    fn open_around(location: &Location) -> Result<(PathBuf, Self), WriteError> {
+        match location {
+            Location::File(path) => {
+                let name = path.file_name().unwrap_or_default().into();
+                let dir = path.parent().unwrap_or(Path::new(""));
+                Ok((name, Self::Files(dir.to_owned(), Place::new(parent(path)))))
+            }
+            Location::Object(uri) => {
+                let (dir, name) = uri.split();
+                Ok((name.into(), Self::open(&dir.to_path())?))
+            }
+        }
+    }
+
+    /// Fails where nothing can be written, before the long work is done.
+    ///
+    /// # Errors
+    /// [`WriteError::File`].
+    pub fn check(&self) -> Result<(), WriteError> {
+        match self {
+            Self::Files(dir, place) => {
+                let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+                fs::create_dir_all(dir).and_then(|()| place.check()).map_err(|e| failed(dir, e))
+            }
+            Self::Objects(bucket, uri, _) => bucket
+                .check(uri.join(Path::new("run.json")).key())
+                .map_err(|e| failed(&uri.to_path(), e)),
+        }
+    }
+
+    /// What is in a file or object.
+    ///
+    /// # Errors
+    /// What the system or the network says.
+    pub fn read(&self, name: &Path) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Files(dir, _) => fs::read(dir.join(name)),
+            Self::Objects(bucket, uri, _) => {
+                bucket.get(uri.join(name).key()).map(|object| object.bytes)
+            }
+        }
+    }
+
+    /// Writes a file or object, whole or not at all.
+    ///
+    /// # Errors
+    /// [`WriteError::File`] if it cannot be written; what was there before still is.
+    pub fn write(&self, name: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+        let path = self.path_of(name);
+        let written = match self {
+            Self::Files(_, place) => place.write(&path, bytes),
+            Self::Objects(bucket, uri, _) => bucket.put(uri.join(name).key(), bytes),
+        };
+        written.map_err(|e| failed(&path, e))
+    }
+
+    /// Its path or URI.
+    #[must_use]
+    pub fn path_of(&self, name: &Path) -> PathBuf {
+        match self {
+            Self::Files(dir, _) => dir.join(name),
+            Self::Objects(_, uri, _) => uri.join(name).to_path(),
+        }
+    }
+
+    /// Its own path or URI.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Self::Files(dir, _) => dir.clone(),
+            Self::Objects(_, uri, _) => uri.to_path(),
+        }
+    }
+
+    fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Files(_, place) => Some(place),
+            Self::Objects(.., place) => place.as_ref(),
+        }
+    }
+
+    /// A pipe or a device: written to, never read or replaced.
+    fn is_special(&self, name: &Path) -> bool {
+        matches!(self, Self::Files(dir, _) if is_special(&dir.join(name)))
+    }
+}
+
+/// Whether an argument means what is in a folder, or below the prefix of a URI.
+fn is_folder(argument: &Path, inputs: &[Input]) -> bool {
+    match Location::of(argument) {
+        Location::File(path) => path.is_dir(),
+        Location::Object(uri) => {
+            let is_it = |input: &Input| matches!(input, Input::Object { uri: u, .. } if *u == uri);
+            !inputs.iter().any(is_it)
         }
     }
 }
@@ -229,7 +355,11 @@ pub fn to_stdout(bytes: &[u8]) -> Result<(), WriteError> {
     }
 }
 
-/// Where journals lie of reports that go to standard output.
+/// Where journals lie of reports that go to standard output or to a store of objects.
+fn state() -> Option<Place> {
+    state_dir().map(|dir| Place::new(&dir))
+}
+
 fn state_dir() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|dir| !dir.is_empty());
     let dir = folder("XDG_STATE_HOME")

@@ -3,13 +3,13 @@
 //! What a machine finds in a part is a file of steps, as a journal has them. Joined in order they are
 //! the journal of a run that read all parts, so the report is that of one machine.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::output::WriteError;
+use super::input::is_passing;
+use super::output::{Store, WriteError};
 use super::run::{Batch, RunError};
 use crate::document::Document;
 use crate::event::Event;
@@ -36,7 +36,7 @@ pub enum PartsError {
     /// Some are not there.
     #[error("`{}` lacks {}", dir.display(), list(parts))]
     Missing {
-        /// The folder.
+        /// The folder, or the URI of a prefix.
         dir: PathBuf,
         /// Their numbers.
         parts: Vec<usize>,
@@ -75,24 +75,32 @@ struct Header {
     n_steps: usize,
 }
 
-impl PartOf {
-    /// The file of the part in a folder.
+impl PartsError {
+    /// Whether it may go better next time.
     #[must_use]
-    pub fn file(&self, dir: &Path) -> PathBuf {
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_passing(source))
+    }
+}
+
+impl PartOf {
+    /// The name of the part's file.
+    #[must_use]
+    pub fn name(&self) -> PathBuf {
         let n_digits = self.n_parts.to_string().len();
-        dir.join(format!("part-{:0n_digits$}-of-{}.jsonl", self.part, self.n_parts))
+        format!("part-{:0n_digits$}-of-{}.jsonl", self.part, self.n_parts).into()
     }
 
     /// The steps that were found in the part.
     ///
     /// # Errors
     /// [`PartsError`] if they are not there, or of another plan.
-    pub fn read(&self, dir: &Path) -> Result<Vec<Step>, PartsError> {
-        let path = self.file(dir);
-        let text = match fs::read(&path) {
+    pub fn read(&self, store: &Store) -> Result<Vec<Step>, PartsError> {
+        let path = store.path_of(&self.name());
+        let text = match store.read(&self.name()) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(PartsError::Missing { dir: dir.to_owned(), parts: vec![self.part] });
+                return Err(PartsError::Missing { dir: store.path(), parts: vec![self.part] });
             }
             Err(source) => return Err(PartsError::Io { path, source }),
         };
@@ -129,10 +137,10 @@ impl PartOf {
 ///
 /// # Errors
 /// [`PartsError`]; all parts that are missing are named at once.
-pub fn read_parts(dir: &Path, key: &str, n_parts: usize) -> Result<Vec<Step>, PartsError> {
+pub fn read_parts(store: &Store, key: &str, n_parts: usize) -> Result<Vec<Step>, PartsError> {
     let (mut steps, mut missing) = (Vec::new(), Vec::new());
     for part in 1..=n_parts {
-        match (PartOf { key: key.to_owned(), part, n_parts }).read(dir) {
+        match (PartOf { key: key.to_owned(), part, n_parts }).read(store) {
             Ok(of_part) => steps.extend(of_part),
             Err(PartsError::Missing { .. }) => missing.push(part),
             Err(e) => return Err(e),
@@ -141,7 +149,7 @@ pub fn read_parts(dir: &Path, key: &str, n_parts: usize) -> Result<Vec<Step>, Pa
     if missing.is_empty() {
         Ok(steps)
     } else {
-        Err(PartsError::Missing { dir: dir.to_owned(), parts: missing })
+        Err(PartsError::Missing { dir: store.path(), parts: missing })
     }
 }
 
@@ -154,7 +162,6 @@ impl Batch<'_> {
         &self,
         document: &Document,
         part: &PartOf,
-        dir: &Path,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), RunError> {
         let name = format!("{}-{}-of-{}", part.key, part.part, part.n_parts);
@@ -164,10 +171,9 @@ impl Batch<'_> {
             Ok(all.steps)
         };
         self.kept(&name, &mut Vec::new(), make, |steps| {
-            let path = part.file(dir);
-            let failed = |source| WriteError::File { path: path.clone(), source };
+            let failed = |source| WriteError::File { path: part.name(), source };
             let text = part.render(&steps).map_err(|e| failed(e.into()))?;
-            Ok(self.output.write_to(&path, &text)?)
+            Ok(self.output.write_to(&part.name(), &text)?)
         })
     }
 

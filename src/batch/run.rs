@@ -260,11 +260,9 @@ impl Batch<'_> {
         if self.force {
             return None;
         }
-        let path = self.output.file_of(input).filter(|path| path.is_file())?;
-        let facts = Facts::read(&fs::read(path).ok()?)?;
+        let facts = Facts::read(&self.output.read(input)?)?;
         // The report may be right and the document another one.
-        let is_same = facts.key == keys.of(&facts.source.sha256)
-            && input.sha256().is_some_and(|sha256| sha256 == facts.source.sha256);
+        let is_same = facts.key == keys.of(&facts.source.sha256) && input.is_still(&facts.source);
         is_same.then(|| {
             if let Some(journal) = self.output.journal(&facts.key) {
                 // A run that was killed right behind the report left it.

@@ -94,15 +94,17 @@ pub enum ExtractFormat {
 /// Which documents are read, and where the result goes.
 #[derive(Debug, ClapArgs)]
 pub struct Where {
-    /// Documents, folders or ZIP archives of documents, or - for standard input
+    /// Documents, folders or ZIP archives of documents; s3://, gs:// or az:// for objects or all below a
+    /// prefix; - for standard input
     #[arg(value_name = "FILE", required = true)]
     pub inputs: Vec<PathBuf>,
 
-    /// Where to write: a file, or a folder for several documents [default: standard output]
+    /// Where to write: a file or object, or a folder or prefix for several documents [default: standard
+    /// output]
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
 
-    /// In folders, only files that match this pattern, or with ! before it, that do not
+    /// In folders and below prefixes, only files that match this pattern, or with ! before it, that do not
     #[arg(long, value_name = "PATTERN", help_heading = "Many documents")]
     pub glob: Vec<String>,
 }
@@ -350,7 +352,7 @@ pub struct Map {
     #[arg(long, value_name = "I|auto")]
     pub part: String,
 
-    /// Folder for what was found in the parts
+    /// Folder or prefix for what was found in the parts
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
 
@@ -371,7 +373,7 @@ pub struct Merge {
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
 
-    /// The folder that `longsum map` wrote to
+    /// The folder or prefix that `longsum map` wrote to
     #[arg(value_name = "DIR")]
     pub notes: PathBuf,
 

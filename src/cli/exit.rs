@@ -89,13 +89,22 @@ pub enum Failure {
 /// The exit code of an error.
 pub fn of(error: &anyhow::Error) -> Exit {
     if let Some(e) = error.downcast_ref::<InputError>() {
-        return if e.is_usage() { Exit::Usage } else { Exit::SomeFailed };
+        return match e {
+            e if e.is_usage() => Exit::Usage,
+            e if e.is_passing() => Exit::TryAgain,
+            _ => Exit::SomeFailed,
+        };
     }
     if let Some(e) = error.downcast_ref::<SetError>() {
         return if e.is_usage() { Exit::Usage } else { Exit::SomeFailed };
     }
     if let Some(e) = error.downcast_ref::<WriteError>() {
         return if e.is_usage() { Exit::Usage } else { Exit::TryAgain };
+    }
+    if let Some(e) = error.downcast_ref::<PartsError>()
+        && e.is_passing()
+    {
+        return Exit::TryAgain;
     }
     if let Some(LoadError::Download { .. }) = error.downcast_ref() {
         return Exit::TryAgain;

@@ -103,7 +103,7 @@ fn run(job: &Job) -> Result<Exit> {
     let (entries, errors): (Vec<Entry>, Vec<Option<RunError>>) =
         outcomes.into_iter().map(|outcome| (outcome.entry, outcome.error)).unzip();
     let exit = exit::of_all(&entries, &errors, context.signals.number());
-    if let Some(dir) = output.folder() {
+    if output.is_folder() {
         let run = Run {
             schema: RUN_SCHEMA,
             tool: Tool::this(),
@@ -121,9 +121,9 @@ fn run(job: &Job) -> Result<Exit> {
         };
         context.progress.say(&table::of(&run));
         let part = job.shard.map(|shard| format!("-{}", shard.file_part()));
-        let path = dir.join(format!("run{}.json", part.unwrap_or_default()));
+        let name = format!("run{}.json", part.unwrap_or_default());
         let text = serde_json::to_string_pretty(&run)? + "\n";
-        output.write_to(&path, text.as_bytes())?;
+        output.write_to(Path::new(&name), text.as_bytes())?;
     }
     Ok(exit)
 }

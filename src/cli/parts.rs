@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use longsum::batch::{Batch, Input, Output, PartOf, RunError, Shard, read_parts};
+use longsum::batch::{Batch, Input, Output, PartOf, RunError, Shard, Store, read_parts};
 use longsum::document::Document;
 use longsum::report::{Facts, Report};
 use longsum::summary::parts;
@@ -40,7 +40,7 @@ struct Part {
 
 /// Says which parts a document has.
 pub fn plan(args: &Plan) -> Result<Exit> {
-    let input = Input::File { path: args.file.clone(), root: None };
+    let input = Input::at(&args.file);
     let output = Output::new(args.output.as_deref(), &[], std::slice::from_ref(&input), "json")?;
     let context = Context::new(&args.making, &args.reading, true)?;
     let no_gates = GateArgs { fail_on: longsum::report::Gates::default() };
@@ -85,7 +85,7 @@ impl PlanFile {
     }
 
     fn input(&self) -> Input {
-        Input::File { path: self.document.clone(), root: None }
+        Input::at(&self.document)
     }
 
     /// The document, if it is still what was planned.
@@ -119,20 +119,24 @@ pub fn map(args: &Map) -> Result<Exit> {
         return Err(Failure::NoSuchPart { part: args.part.clone(), n_parts }.into());
     }
     let part = PartOf { key: plan.key.clone(), part, n_parts };
-    let folder = args.output.join(""); // it is a folder, also where it is not there yet
-    let output = Output::new(Some(&folder), &[], &[], "jsonl")?;
-    if part.read(&args.output).is_ok() {
+    let store = Store::open(&args.output)?;
+    if part.read(&store).is_ok() {
         if !args.quiet {
-            say(&format!("{}: it is there and still stands", part.file(&args.output).display()));
+            say(&format!(
+                "{}: it is there and still stands",
+                store.path_of(&part.name()).display()
+            ));
         }
         return Ok(Exit::Done);
     }
+    store.check()?;
+    let output = Output::Folder("jsonl", store);
     let context = Context::new(&plan.making, &plan.reading, args.quiet)?.with_care(&args.care);
     let no_gates = GateArgs { fail_on: longsum::report::Gates::default() };
     let batch = context.batch(&output, &no_gates);
     let document = plan.document(&batch)?;
     let bar = context.progress.one(&plan.input().name());
-    let result = batch.map(&document, &part, &args.output, &mut |event| bar.event(&event));
+    let result = batch.map(&document, &part, &mut |event| bar.event(&event));
     bar.clear();
     context.ended(result)
 }
@@ -148,7 +152,7 @@ pub fn merge(args: &Merge) -> Result<Exit> {
         std::slice::from_ref(&input),
         format.extension(),
     )?;
-    let steps = read_parts(&args.notes, &plan.key, plan.parts.len())?;
+    let steps = read_parts(&Store::open(&args.notes)?, &plan.key, plan.parts.len())?;
     let context = Context::new(&plan.making, &plan.reading, args.quiet)?.with_care(&args.care);
     let batch = context.batch(&output, &args.gates);
     let document = plan.document(&batch)?;

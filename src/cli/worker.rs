@@ -83,7 +83,7 @@ fn answer(batch: &Batch<'_>, line: &[u8]) -> Reply {
     };
     let Request { custom_id, path, text, name } = request;
     let input = match (path, text) {
-        (Some(path), None) if name.is_none() => Input::File { path, root: None },
+        (Some(path), None) if name.is_none() => Input::at(&path),
         (None, Some(text)) => {
             let name = name.unwrap_or_else(|| "text.txt".to_owned());
             Input::Given { name, bytes: text.into_bytes() }

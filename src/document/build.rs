@@ -194,6 +194,7 @@ mod tests {
         Source {
             uri: "-".into(),
             sha256: String::new(),
+            version: None,
             n_bytes: 0,
             format: Format::Text,
             title: None,

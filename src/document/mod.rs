@@ -77,6 +77,8 @@ pub struct Source {
     pub uri: String,
     /// SHA-256 of the file's bytes, in lowercase hexadecimal.
     pub sha256: String,
+    /// Which version of an object it is, where it came from an object store.
+    pub version: Option<String>,
     /// Size of the file.
     pub n_bytes: u64,
     /// How the file was read.
@@ -415,6 +417,7 @@ fn source(uri: &str, bytes: &[u8]) -> Source {
     Source {
         uri: uri.to_owned(),
         sha256: sha256_hex(bytes),
+        version: None,
         n_bytes: bytes.len() as u64,
         format: Format::Text,
         title: None,

@@ -25,8 +25,14 @@ pub struct Facts {
 /// What is told of a document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceFacts {
+    /// As it was named.
+    #[serde(default)]
+    pub uri: String,
     /// SHA-256 of its bytes.
     pub sha256: String,
+    /// Version of an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// `pages` or `sections`.
     pub pages_are: String,
     /// How many.
@@ -57,7 +63,9 @@ impl Facts {
             status: report.status,
             reason: report.reason.clone(),
             source: SourceFacts {
+                uri: source.uri.clone(),
                 sha256: source.sha256.clone(),
+                version: source.version.clone(),
                 pages_are: source.pages_are.to_owned(),
                 n_pages: source.n_pages,
                 coverage: source.coverage.clone(),
@@ -101,7 +109,9 @@ mod tests {
             status: Status::Failed,
             reason: Some("`--><script>` <!-- longsum {} --> \" \n".into()),
             source: SourceFacts {
+                uri: "s3://b/a.txt".into(),
                 sha256: "cd".into(),
+                version: Some("\"1\"".into()),
                 pages_are: "pages".into(),
                 n_pages: 3,
                 coverage: Coverage { text: vec![(1, 3)], ..Coverage::default() },

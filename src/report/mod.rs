@@ -19,7 +19,7 @@ use crate::check;
 use crate::document::{self, Document, PageStatus};
 
 pub use extract::Extract;
-pub use facts::Facts;
+pub use facts::{Facts, SourceFacts};
 pub use gate::{GateError, Gates};
 pub use markdown::markdown;
 pub use run::{Counts, Entry, EntryTimings, Fate, RUN_SCHEMA, Run, RunTimings};
@@ -141,6 +141,9 @@ pub struct Source {
     pub uri: String,
     /// SHA-256 of the bytes, in hexadecimal.
     pub sha256: String,
+    /// What an object store calls this version of the object, its `ETag` where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Size in bytes.
     pub bytes: u64,
     /// `pdf`, `text`, `markdown`, `html`, `epub`, `docx`, `odt`, `rtf` or `email`.
@@ -170,6 +173,7 @@ impl Source {
         Self {
             uri: source.uri.clone(),
             sha256: source.sha256.clone(),
+            version: source.version.clone(),
             bytes: source.n_bytes,
             format: source.format.as_str().to_owned(),
             title: source.title.clone(),

@@ -293,6 +293,7 @@ mod tests {
         flow.finish().finish(Source {
             uri: "-".into(),
             sha256: String::new(),
+            version: None,
             n_bytes: 0,
             format: Format::Docx,
             title: None,
