@@ -280,6 +280,12 @@ fn find_model(id: &str, progress: &Progress) -> Result<(PathBuf, Option<String>)
 }
 
 /// Writes to standard error, which may be closed.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+fn say(lines: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", plain(lines));
+}
+
+/// Names and documents can hold anything: nothing in them may steer a terminal.
+fn plain(text: &str) -> String {
+    let is_safe = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().map(|c| if is_safe(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
