@@ -257,6 +257,7 @@ impl Input {
     pub fn sha256(&self) -> Option<String> {
         match self {
             Self::Stdin | Self::Given { .. } | Self::Broken { .. } => None,
+            Self::File { path, .. } if !path.is_file() => None,
             Self::File { path, .. } => {
                 let mut sum = Sha256::new();
                 io::copy(&mut File::open(path).ok()?, &mut sum).ok()?;
@@ -304,6 +305,12 @@ impl Input {
     }
 }
 
+/// Looks into a ZIP archive: the names of its documents, none if the file is anything else.
+pub type Members<'a> = dyn Fn(&Path) -> Result<Vec<String>, InputError> + 'a;
+
+/// What standard input is called.
+const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
 /// Where documents are looked for.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
@@ -329,28 +336,36 @@ impl Search {
     /// members of archives that have several. Links are followed; hidden files, and what a
     /// `.longsumignore` names as a `.gitignore` would, are left out.
     ///
+    /// - `members`: looks into an archive
+    ///
     /// # Errors
     /// [`InputError`] for a path that does not exist, a folder without documents and a pattern that
     /// is none. What cannot be read inside of a folder is among the inputs.
-    pub fn find(&self) -> Result<Found, InputError> {
+    pub fn find(&self, members: &Members<'_>) -> Result<Found, InputError> {
         let mut found = Found::default();
         for path in &self.paths {
-            if path.as_os_str() == "-" {
+            if STDIN.iter().any(|name| path.as_os_str() == *name) {
                 found.inputs.push(Input::Stdin);
                 continue;
             }
             let meta = fs::metadata(path)
                 .map_err(|source| InputError::Path { path: path.clone(), source })?;
             if meta.is_dir() {
-                self.walk(path, &mut found)?;
+                self.walk(path, members, &mut found)?;
             } else {
-                found.inputs.extend(parted(Input::File { path: path.clone(), root: None }));
+                let input = Input::File { path: path.clone(), root: None };
+                found.inputs.extend(parted(input, members));
             }
         }
         Ok(found)
     }
 
-    fn walk(&self, root: &Path, found: &mut Found) -> Result<(), InputError> {
+    fn walk(
+        &self,
+        root: &Path,
+        members: &Members<'_>,
+        found: &mut Found,
+    ) -> Result<(), InputError> {
         let skip = self.skip.as_ref().and_then(|path| path.canonicalize().ok());
         let mut walk = WalkBuilder::new(root);
         walk.standard_filters(false)
@@ -383,7 +398,8 @@ impl Search {
                 });
             } else if document::is_named_as_document(&name) {
                 let path = entry.into_path();
-                found.inputs.extend(parted(Input::File { path, root: Some(root.to_owned()) }));
+                let input = Input::File { path, root: Some(root.to_owned()) };
+                found.inputs.extend(parted(input, members));
             } else {
                 let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
                 let kind = format!(".{}", extension.to_lowercase());
@@ -441,10 +457,14 @@ fn reason(error: &ignore::Error) -> String {
 }
 
 /// A file as it is, or the documents in it if it is an archive of several.
-fn parted(input: Input) -> Vec<Input> {
+fn parted(input: Input, members: &Members<'_>) -> Vec<Input> {
     let Input::File { path, .. } = &input else { return vec![input] };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if document::is_named_as_document(&name) && !name.ends_with(".zip") {
+        return vec![input]; // books and office documents are ZIP files too
+    }
     // What is wrong with an archive is told when it is read.
-    let names = document::members(path).unwrap_or_default();
+    let names = members(path).unwrap_or_default();
     if names.len() < 2 {
         return vec![input];
     }
@@ -548,7 +568,7 @@ mod tests {
         zip.finish().unwrap();
         let inputs = |path: &Path| {
             let search = Search { paths: vec![path.to_owned()], ..Search::default() };
-            search.find().unwrap().inputs
+            search.find(&|path| Ok(document::members(path)?)).unwrap().inputs
         };
         let found = inputs(dir.path());
         let names: Vec<String> = found.iter().map(Input::name).collect();

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::input::Input;
 use super::place::{Place, is_special, parent};
+use super::sha256_hex;
+use crate::document::is_named_as_document;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +25,10 @@ pub enum WriteError {
     #[error("cannot write to standard output: {0}")]
     Stdout(io::Error),
     /// Several reports for one file.
-    #[error("`{}` is a file, but there are {n} documents", path.display())]
+    #[error("`{}` is a file, and reports on a folder, or on several documents, need a folder", path.display())]
     NotAFolder {
         /// The file.
         path: PathBuf,
-        /// How many documents.
-        n: usize,
     },
     /// Several reports for standard output.
     #[error("there are {n} documents, and standard output takes one report")]
@@ -36,10 +36,16 @@ pub enum WriteError {
         /// How many documents.
         n: usize,
     },
-    /// The report would replace its document.
-    #[error("`{}` is the document itself", path.display())]
+    /// A report would replace a document.
+    #[error("`{}` is a document itself", path.display())]
     IsInput {
         /// The file.
+        path: PathBuf,
+    },
+    /// Reports would be taken for documents by the next run.
+    #[error("reports in `{}` would lie among the documents, and look like some", path.display())]
+    Among {
+        /// The folder.
         path: PathBuf,
     },
     /// Two documents would share one file.
@@ -66,7 +72,25 @@ impl WriteError {
             Self::NotAFolder { .. }
             | Self::Several { .. }
             | Self::IsInput { .. }
+            | Self::Among { .. }
             | Self::Twice { .. } => true,
+        }
+    }
+
+    /// Whether other reports would fare no better.
+    #[must_use]
+    pub fn is_of_the_disk(&self) -> bool {
+        const EIO: i32 = 5;
+        match self {
+            Self::File { source, .. } => {
+                matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull
+                        | io::ErrorKind::QuotaExceeded
+                        | io::ErrorKind::ReadOnlyFilesystem
+                ) || source.raw_os_error() == Some(EIO)
+            }
+            _ => true,
         }
     }
 
@@ -76,6 +100,9 @@ impl WriteError {
         match self {
             Self::NotAFolder { .. } | Self::Several { .. } => {
                 Some("name a folder with -o".to_owned())
+            }
+            Self::IsInput { .. } | Self::Among { .. } => {
+                Some("name another folder with -o".to_owned())
             }
             Self::Twice { .. } => {
                 Some("give them different names, or write them to different folders".to_owned())
@@ -124,20 +151,10 @@ impl Output {
             };
         };
         if several && path.is_file() {
-            return Err(WriteError::NotAFolder { path: path.to_owned(), n });
+            return Err(WriteError::NotAFolder { path: path.to_owned() });
         }
         if several || path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir() {
-            fs::create_dir_all(path).map_err(|e| failed(path, e))?;
-            let place = Place::new(path);
-            place.check().map_err(|e| failed(path, e))?;
-            let output = Self::Folder(path.to_owned(), extension, place);
-            let mut taken = HashSet::new();
-            for path in inputs.iter().filter_map(|input| output.file_of(input)) {
-                if !taken.insert(path.clone()) {
-                    return Err(WriteError::Twice { path });
-                }
-            }
-            return Ok(output);
+            return Self::in_folder(path, arguments, inputs, extension);
         }
         let here = path.canonicalize().ok();
         if here.is_some() && arguments.iter().any(|a| a.canonicalize().ok() == here) {
@@ -151,6 +168,56 @@ impl Output {
             place.check().map_err(|e| failed(parent(path), e))?;
         }
         Ok(Self::File(path.to_owned(), place))
+    }
+
+    fn in_folder(
+        dir: &Path,
+        arguments: &[PathBuf],
+        inputs: &[Input],
+        extension: &'static str,
+    ) -> Result<Self, WriteError> {
+        let here = dir.canonicalize().ok();
+        let is_searched = |a: &PathBuf| here.is_some() && a.canonicalize().ok() == here;
+        if is_named_as_document(&format!("x.{extension}")) && arguments.iter().any(is_searched) {
+            return Err(WriteError::Among { path: dir.to_owned() });
+        }
+        fs::create_dir_all(dir).map_err(|e| failed(dir, e))?;
+        let place = Place::new(dir);
+        place.check().map_err(|e| failed(dir, e))?;
+        let output = Self::Folder(dir.to_owned(), extension, place);
+        let mut taken = HashSet::from([dir.join("run.json")]);
+        for (input, path) in inputs.iter().filter_map(|i| Some((i, output.file_of(i)?))) {
+            if matches!(input, Input::File { path: document, .. } if is_same(document, &path)) {
+                return Err(WriteError::IsInput { path });
+            }
+            if !taken.insert(path.clone()) {
+                return Err(WriteError::Twice { path });
+            }
+        }
+        Ok(output)
+    }
+
+    /// As [`Output::new`], but nothing is made, checked or tidied up.
+    #[must_use]
+    pub fn looked_at(
+        path: Option<&Path>,
+        arguments: &[PathBuf],
+        inputs: &[Input],
+        extension: &'static str,
+    ) -> Self {
+        let is_folder = |path: &Path| {
+            path.is_dir()
+                || path.as_os_str().as_encoded_bytes().ends_with(b"/")
+                || inputs.len() > 1
+                || arguments.iter().any(|argument| argument.is_dir())
+        };
+        match path {
+            None => Self::Stdout(None),
+            Some(path) if is_folder(path) => {
+                Self::Folder(path.to_owned(), extension, Place::untouched(path))
+            }
+            Some(path) => Self::File(path.to_owned(), Place::untouched(parent(path))),
+        }
     }
 
     /// The file that the report on this document goes to.
@@ -169,7 +236,7 @@ impl Output {
         match self {
             Self::Stdout(_) => None,
             Self::File(path, _) => path.file_name().map(PathBuf::from),
-            Self::Folder(_, extension, _) => Some(input.relative().with_added_extension(extension)),
+            Self::Folder(_, extension, _) => Some(report_name(input.relative(), extension)),
         }
     }
 
@@ -189,6 +256,16 @@ impl Output {
             Self::Stdout(place) => Some(place.as_ref()?.journal(key)),
             Self::File(path, _) if is_special(path) => None,
             Self::File(_, place) | Self::Folder(.., place) => Some(place.journal(key)),
+        }
+    }
+
+    /// Throws away the journals whose names begin like this.
+    pub fn forget(&self, prefix: &str) {
+        match self {
+            Self::Stdout(None) => {}
+            Self::Stdout(Some(place)) | Self::File(_, place) | Self::Folder(.., place) => {
+                place.forget(prefix);
+            }
         }
     }
 
@@ -215,6 +292,27 @@ impl Output {
             }
         }
     }
+}
+
+/// The most bytes of a file name.
+const MOST_NAME_BYTES: usize = 255;
+
+/// The name of a document with the extension of its report. Where that would be too long, the end of
+/// the name gives way to a hash of it.
+fn report_name(document: &Path, extension: &str) -> PathBuf {
+    let name = document.with_added_extension(extension);
+    let n_bytes = name.file_name().map_or(0, |name| name.as_encoded_bytes().len());
+    if n_bytes <= MOST_NAME_BYTES {
+        return name;
+    }
+    let text = document.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let hash = &sha256_hex(text.as_bytes())[..12];
+    let kept = text.floor_char_boundary(MOST_NAME_BYTES - hash.len() - extension.len() - 2);
+    document.with_file_name(format!("{}-{hash}.{extension}", &text[..kept]))
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
 }
 
 /// Writes to standard output. A reader that has gone is no error.

@@ -12,6 +12,8 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use super::journal::discard;
+
 /// Files that are being written, by this process.
 static N_WRITTEN: AtomicU64 = AtomicU64::new(0);
 
@@ -45,6 +47,12 @@ impl Place {
         place
     }
 
+    /// As [`Place::new`], for somebody who changes nothing.
+    #[must_use]
+    pub fn untouched(dir: &Path) -> Self {
+        Self { own: dir.join(NAME), prefix: String::new() }
+    }
+
     /// Fails where nothing can be written, before the long work is done.
     ///
     /// # Errors
@@ -62,6 +70,9 @@ impl Place {
         if is_special(path) {
             return fs::write(path, bytes);
         }
+        // What a link points to is written, not the link.
+        let target = path.canonicalize().ok().filter(|_| path.is_symlink());
+        let path = target.as_deref().unwrap_or(path);
         let dir = parent(path);
         fs::create_dir_all(dir)?;
         let (unfinished, mut file) = self.unfinished()?;
@@ -81,6 +92,15 @@ impl Place {
     #[must_use]
     pub fn journal(&self, key: &str) -> PathBuf {
         self.own.join(key)
+    }
+
+    /// Throws away the journals whose names begin like this.
+    pub fn forget(&self, prefix: &str) {
+        let Ok(entries) = fs::read_dir(&self.own) else { return };
+        let is_of = |entry: &fs::DirEntry| {
+            entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())
+        };
+        entries.flatten().filter(is_of).for_each(|entry| discard(&entry.path()));
     }
 
     /// A new file that is locked until it is closed.
@@ -234,11 +254,18 @@ mod tests {
                 scope.spawn(move || {
                     for n in 0..20 {
                         let place = Place::new(dir);
-                        place.write(&dir.join(format!("{k}-{n}")), b"x").unwrap();
+                        let (path, text) = (dir.join(format!("{k}-{n}")), format!("{k} {n}"));
+                        place.write(&path, text.repeat(1000).as_bytes()).unwrap();
                     }
                 });
             }
         });
-        assert_eq!(names(dir.path()).iter().filter(|n| *n != NAME).count(), 160);
+        let names = names(dir.path());
+        let files = names.iter().filter(|n| *n != NAME);
+        let is_right = |name: &&String| {
+            let text = fs::read_to_string(dir.path().join(name)).unwrap();
+            text == name.replace('-', " ").repeat(1000)
+        };
+        assert_eq!(files.filter(is_right).count(), 160);
     }
 }

@@ -4,8 +4,12 @@
 //! the same documents.
 
 use std::fmt;
+use std::fs;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use serde_json::Value;
 
 /// One of several shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +123,20 @@ impl Shard {
         }
         picked.sort_unstable();
         picked
+    }
+
+    /// Files of other shards in this folder, as `run-2-of-8.json`, that saw another archive than the
+    /// one with this hash.
+    #[must_use]
+    pub fn strangers(&self, dir: &Path, archive_sha256: &str) -> Vec<PathBuf> {
+        let others = (1..=self.n_shards()).filter_map(|k| Self::new(k, self.n_shards()));
+        let files = others.map(|other| dir.join(format!("run-{}.json", other.file_part())));
+        let is_stranger = |path: &PathBuf| {
+            let run = fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            let found = run.as_ref().and_then(|run: &Value| run["archive_sha256"].as_str());
+            found.is_some_and(|sha256| sha256 != archive_sha256)
+        };
+        files.filter(is_stranger).collect()
     }
 
     /// Part of a file name: `2-of-8`.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use longsum::batch::{Shard, ShardError};
+use longsum::memory;
 use longsum::report::{self, GateError, Gates};
 use serde::{Deserialize, Serialize};
 
@@ -131,9 +132,10 @@ pub struct Reading {
     #[arg(long, value_name = "SECS", help_heading = "Limits")]
     pub read_time: Option<u64>,
 
-    /// Memory that reading a document may take, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 4096, help_heading = "Limits")]
-    pub read_memory: u64,
+    /// Memory that reading a document may take, in MiB [default: 4096, or less where that is not there
+    /// for each core]
+    #[arg(long, value_name = "MIB", help_heading = "Limits")]
+    pub read_memory: Option<u64>,
 }
 
 impl Reading {
@@ -141,6 +143,15 @@ impl Reading {
     pub fn n_secs(&self) -> Option<u64> {
         const N_SECS: u64 = 600;
         self.read_time.or_else(|| self.ocr.is_none().then_some(N_SECS))
+    }
+
+    /// Mebibytes that reading a document may take.
+    pub fn n_mib(&self) -> u64 {
+        const MOST: u64 = 4096;
+        const LEAST: u64 = 512;
+        let n_cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let share = memory::available_bytes().map_or(MOST, |n| n / 2 / n_cores >> 20);
+        self.read_memory.unwrap_or_else(|| share.clamp(LEAST, MOST))
     }
 }
 
@@ -282,7 +293,7 @@ pub struct Job {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// No bars, no closing line; errors only
+    /// No bars, no closing lines; errors and warnings only
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -357,7 +368,7 @@ pub struct Map {
     #[command(flatten)]
     pub care: Care,
 
-    /// No bars, no closing line; errors only
+    /// No bars, no closing lines; errors and warnings only
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -388,7 +399,7 @@ pub struct Merge {
     #[command(flatten)]
     pub care: Care,
 
-    /// No bars, no closing line; errors only
+    /// No bars, no closing lines; errors and warnings only
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -124,19 +124,21 @@ pub fn of_run(error: &RunError) -> Exit {
 }
 
 /// The exit code of a run.
-pub fn of_all(entries: &[Entry], errors: &[Option<RunError>], signal: Option<u8>) -> Exit {
-    if let Some(signal) = signal {
-        return Exit::Stopped(signal);
-    }
-    if let [Some(error)] = errors {
+///
+/// - `is_batch`: whether there could have been more documents than one
+pub fn of_all(entries: &[Entry], errors: &[Option<RunError>], is_batch: bool) -> Exit {
+    if let ([Some(error)], false) = (errors, is_batch) {
         return of_run(error);
     }
-    let mut errors = errors.iter().flatten().peekable();
-    if errors.peek().is_none() {
+    let failures: Vec<&RunError> = errors.iter().flatten().collect();
+    if failures.is_empty() {
         let all_met = entries.iter().all(|entry| entry.gates_unmet.is_empty());
         return if all_met { Exit::Done } else { Exit::Gate };
     }
-    errors.find(|error| error.ends_the_run()).map_or(Exit::SomeFailed, of_run)
+    if let Some(error) = failures.iter().find(|error| error.ends_the_run()) {
+        return of_run(error);
+    }
+    if failures.iter().all(|error| error.is_passing()) { Exit::TryAgain } else { Exit::SomeFailed }
 }
 
 /// An error and the way out, as people see them.

@@ -139,9 +139,14 @@ impl Watch for Documents {
     }
 
     fn event(&self, at: usize, event: &Event<'_>) {
-        if let Some(bar) = self.bars.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&at) {
-            bar.event(event);
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bar) = bars.get_mut(&at) else { return };
+        if let Event::Resumed { n_steps } = event
+            && !self.quiet
+        {
+            self.say(&format!("{}: goes on after {n_steps} steps of an earlier run", bar.name));
         }
+        bar.event(event);
     }
 
     fn ended(&self, at: usize, outcome: &Outcome, report: Option<&Report>) {
@@ -213,6 +218,7 @@ impl DocumentBar {
                 self.bar.reset_eta();
                 self.started = Instant::now();
             }
+            Event::Resumed { .. } => self.bar.reset_eta(),
             Event::ChunkFed { last_page, n_tokens, .. } => {
                 self.tally.page = last_page;
                 self.tally.n_tokens += n_tokens;

@@ -44,7 +44,10 @@ pub fn of(run: &Run) -> String {
             lines.push(format!("  {}: {reason}", entry.document.replace('\n', " ")));
         }
         if failed.len() > MOST_NAMED {
-            lines.push(format!("  and {} more, see run.json", failed.len() - MOST_NAMED));
+            lines.push(format!(
+                "  and {} more: the file of the run has them all",
+                failed.len() - MOST_NAMED
+            ));
         }
     }
     lines.join("\n")
