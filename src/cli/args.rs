@@ -150,7 +150,7 @@ impl Reading {
         const MOST: u64 = 4096;
         const LEAST: u64 = 512;
         let n_cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-        let share = memory::available_bytes().map_or(MOST, |n| n / 2 / n_cores >> 20);
+        let share = memory::available_bytes().map_or(MOST, |n| n / 2 / n_cores / (1 << 20));
         self.read_memory.unwrap_or_else(|| share.clamp(LEAST, MOST))
     }
 }
