@@ -52,6 +52,28 @@ pub enum Failure {
         /// What was asked for.
         id: String,
     },
+    /// A text of which nothing can be predicted.
+    #[error("`{uri}` has fewer than two tokens: nothing can be predicted")]
+    TooShort {
+        /// The text.
+        uri: String,
+    },
+    /// A configuration that cannot be read.
+    #[error("cannot read the configuration `{}`: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A way to store weights that does not exist.
+    #[error("weights are not stored as `{storage}`")]
+    Storage {
+        /// What was asked for.
+        storage: String,
+        /// Those that exist.
+        names: String,
+    },
     /// Nothing to share out.
     #[error("`{uri}` {reason}")]
     NoParts {
@@ -189,7 +211,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         Failure::Plan { .. } | Failure::Changed { .. } => {
             Some("make a new one with `longsum plan`".to_owned())
         }
-        Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,
+        Failure::Config { .. } => Some("it is the `config.json` beside a model's weights".to_owned()),
+        Failure::Storage { names, .. } => Some(format!("there are {names}")),
+        Failure::TooShort { .. } | Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,
         Failure::NoSuchModel { .. } => Some(
             "leave --model out for the built-in one, or give a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name"
                 .to_owned(),

@@ -1,11 +1,14 @@
 //! The command line: the only place that knows clap, indicatif and anyhow.
 
 mod args;
+mod bench;
 mod dry_run;
 mod eval;
 mod exit;
 mod extract;
+mod models;
 mod parts;
+mod ppl;
 mod progress;
 mod signals;
 mod table;
@@ -62,6 +65,9 @@ pub fn main() -> ExitCode {
         Some(Command::ReadOne) => isolate::serve().map(|()| Exit::Done).map_err(Into::into),
         Some(Command::Extract(args)) => extract::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Ppl(args)) => ppl::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Models(args)) => models::run(&args),
         None => run(&args.job),
     };
     match (result, signals::number()) {

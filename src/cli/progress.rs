@@ -128,6 +128,15 @@ impl Documents {
     }
 }
 
+impl Drop for Documents {
+    fn drop(&mut self) {
+        if let Some(all) = &self.all {
+            all.finish_and_clear();
+        }
+        let _ = self.screen.clear();
+    }
+}
+
 impl Watch for Documents {
     fn began(&self, at: usize, input: &Input) {
         let bar = match &self.all {

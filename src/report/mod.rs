@@ -8,6 +8,7 @@ mod extract;
 mod facts;
 mod gate;
 mod markdown;
+pub mod plot;
 mod run;
 
 use std::collections::BTreeMap;
