@@ -142,7 +142,7 @@ fn a_writing_batch_that_is_killed_anywhere_ends_with_the_same_bytes() {
 fn a_signal_ends_a_batch_after_the_step_in_hand_and_it_goes_on() {
     let archive = tempfile::tempdir().unwrap();
     for k in 0..3 {
-        fs::write(archive.path().join(format!("{k}.txt")), text(3000, k)).unwrap();
+        fs::write(archive.path().join(format!("{k}.txt")), text(1500, k)).unwrap();
     }
     let out = archive.path().join("out");
     let command = || {
