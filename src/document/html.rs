@@ -543,10 +543,12 @@ impl Writer {
     /// Adds preformatted text, without the blank lines at its beginning.
     fn lines(&mut self, lines: &str) {
         let is_first = self.n_breaks > 0 || self.mark.is_some() || self.text.is_empty();
-        let lines = match is_first {
-            true if self.is_at_aside() => lines.trim_start(),
-            true => lines.trim_start_matches('\n'),
-            false => lines,
+        let lines = if is_first && self.is_at_aside() {
+            lines.trim_start()
+        } else if is_first {
+            lines.trim_start_matches('\n')
+        } else {
+            lines
         };
         if !lines.is_empty() {
             self.begin().push_str(lines);
