@@ -10,6 +10,11 @@ pub enum Event<'a> {
         /// Chunks it makes.
         n_chunks: usize,
     },
+    /// An earlier run, which was stopped, has done so many steps of it.
+    Resumed {
+        /// Chunks that were read, summaries that were rolled, notes that were merged.
+        n_steps: usize,
+    },
     /// A chunk went through the stream.
     ChunkFed {
         /// Its number, from 0.

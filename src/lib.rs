@@ -43,6 +43,7 @@ pub mod eval;
 pub mod event;
 pub mod language;
 pub mod load;
+pub mod measure;
 pub mod memory;
 pub mod model;
 pub mod prompt;

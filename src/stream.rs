@@ -123,6 +123,12 @@ impl<'a> Stream<'a> {
         self.cache.n_slots()
     }
 
+    /// Bytes of all keys and values.
+    #[must_use]
+    pub fn n_cache_bytes(&self) -> usize {
+        self.cache.n_bytes()
+    }
+
     /// What went through so far.
     #[must_use]
     pub fn usage(&self) -> Usage {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and what its code must never name.
-const BANS: [(&str, &[&str]); 21] = [
+const BANS: [(&str, &[&str]); 22] = [
     // Text side: no tensors.
     ("document", TENSORS),
     ("sentence", TENSORS),
@@ -22,6 +22,7 @@ const BANS: [(&str, &[&str]); 21] = [
     ("cache", TEXT),
     ("model", TEXT),
     ("stream", TEXT),
+    ("measure", TEXT),
     // From files to tensors: no documents, no reports.
     (
         "load",

@@ -142,22 +142,26 @@ fn a_writing_batch_that_is_killed_anywhere_ends_with_the_same_bytes() {
 fn a_signal_ends_a_batch_after_the_step_in_hand_and_it_goes_on() {
     let archive = tempfile::tempdir().unwrap();
     for k in 0..3 {
-        fs::write(archive.path().join(format!("{k}.txt")), text(3000, k)).unwrap();
+        fs::write(archive.path().join(format!("{k}.txt")), text(1500, k)).unwrap();
     }
     let out = archive.path().join("out");
     let command = || {
         let mut command = longsum();
-        command.arg(archive.path()).arg("-o").arg(&out);
+        command.arg(archive.path()).arg("-o").arg(&out).args(["--checkpoint", "0"]);
         command
+    };
+    // Once there are steps of a document, signals are listened to.
+    let has_begun = || {
+        let entries = fs::read_dir(out.join(".longsum")).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.path().join("steps.jsonl").exists())
     };
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let _ = fs::remove_dir_all(&out);
         let mut child = command().spawn().unwrap();
         let started = Instant::now();
-        while !out.exists() && started.elapsed() < Duration::from_secs(30) {
+        while !has_begun() && started.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        std::thread::sleep(Duration::from_millis(30));
         let sent = Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap();
         assert!(sent.success());
         assert_eq!(child.wait().unwrap().code(), Some(code));
@@ -368,11 +372,123 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     fs::create_dir(&archive).unwrap();
     fs::write(archive.join("a.txt"), text(100, 1)).unwrap();
     fs::write(archive.join("b.pdf"), "no PDF").unwrap();
-    let output = longsum().arg(&archive).arg("--dry-run").stdout(Stdio::piped()).output().unwrap();
+    let out = dir.path().join("out");
+    let mut command = longsum();
+    command.arg(&archive).arg("--dry-run").arg("-o").arg(&out).stdout(Stdio::piped());
+    let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("  a.txt\n"), "{text}");
     assert!(text.contains("refused  b.pdf: `"), "{text}");
     assert!(text.contains("1 to do, 0 done, 1 refused"), "{text}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_decides_a_report_decides_whether_it_still_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = longsum();
+        let status = command.current_dir(dir.path()).args(args).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    };
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    let made = |name: &str| fs::metadata(dir.path().join(name)).unwrap().modified().unwrap();
+    // The same bytes are a heading in Markdown and none in plain text.
+    let document = format!("# Ships\n\n{}", text(40, 1));
+    fs::write(dir.path().join("a.txt"), &document).unwrap();
+    fs::write(dir.path().join("a.md"), &document).unwrap();
+    run(&["a.txt", "-o", "out"]);
+    assert!(read("out").contains("\"format\": \"text\""));
+    let before = made("out");
+    run(&["a.txt", "-o", "out"]);
+    assert_eq!(made("out"), before);
+    run(&["a.md", "-o", "out"]);
+    assert!(read("out").contains("\"format\": \"markdown\""));
+    run(&["a.md", "-o", "out", "--format", "md"]);
+    assert!(read("out").starts_with("# Ships\n"));
+    let before = made("out");
+    run(&["a.md", "-o", "out", "--format", "md"]);
+    assert_eq!(made("out"), before);
+    run(&["a.md", "-o", "out", "--format", "md", "--force"]);
+    assert_ne!(made("out"), before);
+    run(&["a.md", "-o", "out", "--format", "md", "--length", "short"]);
+    let short = read("out");
+    fs::write(dir.path().join("a.md"), document.replace("boats", "ferries")).unwrap();
+    run(&["a.md", "-o", "out", "--format", "md", "--length", "short"]);
+    assert_ne!(read("out"), short);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_too_long_twice_there_or_full_of_escapes_do_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("archive");
+    fs::create_dir(&archive).unwrap();
+    let long = format!("{}.txt", "n".repeat(251));
+    for name in [long.as_str(), "same.txt", "again.txt", "\u{1B}[31mred\u{202E}.txt"] {
+        fs::write(archive.join(name), text(30, 1)).unwrap();
+    }
+    fs::write(archive.join("\u{1B}[2Jbad.pdf"), "no PDF").unwrap();
+    let out = dir.path().join("out");
+    let mut command = longsum();
+    let output = command.arg(&archive).arg("-o").arg(&out).stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(!said.contains('\u{1B}') && !said.contains('\u{202E}'), "{said:?}");
+    assert!(!said.contains("checkpoints"), "{said}");
+    assert_eq!(results(&out).len(), 5);
+    let again = longsum().arg(&archive).arg("-o").arg(&out).status().unwrap();
+    assert_eq!(again.code(), Some(1));
+    let run: Value = serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
+    assert_eq!(run["timings"]["n_unchanged"], 4);
+}
+
+#[test]
+fn reports_never_take_the_place_of_documents() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("a.txt"), text(30, 1)).unwrap();
+    fs::write(path("b.txt"), text(30, 2)).unwrap();
+    for args in [
+        vec![path("a.txt"), "-o".into(), path("a.txt")],
+        vec!["plan".into(), path("a.txt"), "-o".into(), path("a.txt")],
+        vec![path(""), "-o".into(), path(""), "--format".into(), "md".into()],
+        vec![path("a.txt"), path("b.txt"), "-o".into(), path("b.txt")],
+    ] {
+        assert_eq!(longsum().args(&args).status().unwrap().code(), Some(2), "{args:?}");
+    }
+    assert_eq!(fs::read_to_string(path("a.txt")).unwrap(), text(30, 1));
+    assert_eq!(fs::read_to_string(path("b.txt")).unwrap(), text(30, 2));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    // Files named one by one are shards of a folder of reports, too.
+    for shard in ["1/2", "2/2"] {
+        let mut command = longsum();
+        command.args([&path("a.txt"), &path("b.txt"), "-o", &path("out"), "--shard", shard]);
+        assert!(command.status().unwrap().success());
+    }
+    assert_eq!(fs::read_dir(path("out")).unwrap().count(), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_what_has_nothing_to_do_and_what_keeps_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.txt"), text(20_000, 1)).unwrap();
+    let stop = |command: &mut Command| {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let _open = child.stdin.take();
+        std::thread::sleep(Duration::from_millis(1500));
+        let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let since = Instant::now();
+        let code = child.wait().unwrap().code();
+        assert!(since.elapsed() < Duration::from_secs(60));
+        // Before it listens the system ends it.
+        assert!(matches!(code, Some(143) | None), "{code:?}");
+    };
+    stop(longsum().arg("worker"));
+    let mut homeless = longsum();
+    homeless.env_remove("HOME").env_remove("XDG_STATE_HOME").env_remove("LOCALAPPDATA");
+    stop(homeless.arg(dir.path().join("a.txt")));
 }

@@ -6,6 +6,9 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use longsum::cache::{CacheError, KvCache, Layout};
 use longsum::load::Folder;
+use longsum::measure::{
+    Attention, RandomWeights, STORAGES, Scored, losses, memory, perplexity, time_per_token,
+};
 use longsum::model::{Decoder, LanguageModel, ModelError, Want};
 use longsum::stream::{Decoding, Finish, Limits, Stream};
 use proptest::prelude::*;
@@ -243,4 +246,75 @@ fn watching_a_reply_does_not_change_it() {
     assert!(plain.attention.is_empty());
     assert!(watched.attention.len() + 1 >= watched.ids.len());
     assert!(watched.attention.iter().all(|row| row.len() == 8));
+}
+
+/// The losses of a text, by index.
+fn scored(decoder: &Decoder, attention: Attention, n_chunk: usize) -> Vec<Scored> {
+    let mut all = Vec::new();
+    losses(decoder, &ids(60), attention, n_chunk, 1, &mut |more| all.extend_from_slice(more))
+        .unwrap();
+    all
+}
+
+fn gap(a: &[Scored], b: &[Scored]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    assert!(a.iter().zip(b).all(|(a, b)| a.index == b.index));
+    a.iter().zip(b).map(|(a, b)| (a.loss - b.loss).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn perplexity_does_not_depend_on_chunks_and_short_texts_are_the_same_to_every_attention() {
+    let decoder = decoder("llama3");
+    let (sinks, window) =
+        (Attention::Sinks { n_sink: 4, n_window: 12 }, Attention::Window { n_window: 16 });
+    for attention in [sinks, window, Attention::Dense] {
+        let whole = scored(&decoder, attention, 60);
+        assert_eq!(whole.iter().map(|s| s.index).collect::<Vec<_>>(), (1..60).collect::<Vec<_>>());
+        for n_chunk in [1, 7] {
+            assert!(gap(&scored(&decoder, attention, n_chunk), &whole) < 1e-4);
+        }
+    }
+    let dense = scored(&decoder, Attention::Dense, 8);
+    for attention in [sinks, window, Attention::Recompute { n_window: 16 }] {
+        let other = scored(&decoder, attention, 8);
+        // As long as nothing is out of sight, there is nothing to differ.
+        assert!(gap(&other[..15], &dense[..15]) < 1e-4, "{attention}");
+        assert!(gap(&other[20..], &dense[20..]) > 1e-3, "{attention}");
+    }
+    // No sinks are a plain window.
+    let none = Attention::Sinks { n_sink: 0, n_window: 16 };
+    assert!(gap(&scored(&decoder, none, 8), &scored(&decoder, window, 8)) < 1e-6);
+    let mean = perplexity(dense.iter().map(|s| s.loss)).unwrap();
+    assert!(mean > 1.0 && mean.is_finite());
+    assert_eq!(perplexity([]), None);
+}
+
+#[test]
+fn a_window_computed_anew_is_a_text_that_begins_there() {
+    let decoder = decoder("pythia");
+    let ids = ids(60);
+    let recomputed = scored(&decoder, Attention::Recompute { n_window: 10 }, 4);
+    let mut last = Vec::new();
+    losses(&decoder, &ids[39..50], Attention::Dense, 4, 1, &mut |more| {
+        last.extend_from_slice(more)
+    })
+    .unwrap();
+    let (here, there) = (recomputed.iter().find(|s| s.index == 49).unwrap(), last.last().unwrap());
+    assert!((here.loss - there.loss).abs() < 1e-4, "{here:?} {there:?}");
+}
+
+#[test]
+fn random_weights_of_any_family_compute_and_are_counted() {
+    for family in ["llama2", "qwen3", "pythia", "falcon7b", "falcon40b", "mpt"] {
+        let spec = decoder(family).spec().clone();
+        let weights = RandomWeights { spec: spec.clone(), eight_bits: false, dtype: DType::F32 };
+        let random = Decoder::new(spec.clone(), &weights, DType::F32, &Device::Cpu).unwrap();
+        let attention = Attention::Sinks { n_sink: 2, n_window: 14 };
+        let time = time_per_token(&random, attention, 3).unwrap();
+        assert_eq!(time.n_tokens, 3);
+        let layout = Layout::new(2, 14, 256).unwrap();
+        let plan = memory(&spec, &layout, STORAGES[0], 4, 1);
+        assert_eq!(plan.cache_bytes, 2 * time.n_cache_bytes as u64, "{family}");
+        assert!(plan.weight_bytes >= 4 * plan.n_params);
+    }
 }

@@ -9,6 +9,7 @@ case $reports in
   *) reports=$GITHUB_WORKSPACE/$reports ;;
 esac
 arguments=(. --output="$reports/" --model="$MODEL" --length="$LENGTH")
+rm -f -- "$reports/run.json" # of an earlier run
 if [ -n "$FAIL_ON" ]; then arguments+=(--fail-on="$FAIL_ON"); fi
 
 # Names of documents are printed, and a line of one could be a command to the runner.

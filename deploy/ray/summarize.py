@@ -134,13 +134,13 @@ def n_tried(document, out):
 
 
 def documents_in(archive, out):
-    """Paths below the archive, as `longsum archive/` takes them: no hidden files, no links."""
+    """Paths below the archive of files that are named as documents; hidden ones are left out."""
     for folder, folders, files in os.walk(archive):
         here = pathlib.Path(folder)
         folders[:] = [f for f in folders if not f.startswith(".") and here / f != out]
         for name in files:
             known = pathlib.Path(name.lower().removesuffix(".gz")).suffix[1:] in SUFFIXES
-            if known and not name.startswith(".") and not (here / name).is_symlink():
+            if known and not name.startswith(".") and (here / name).is_file():
                 yield str((here / name).relative_to(archive))
 
 

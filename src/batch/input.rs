@@ -249,6 +249,16 @@ impl Input {
         }
     }
 
+    /// Where it lies, if it is a file or object of its own.
+    #[must_use]
+    pub fn location(&self) -> Option<Location> {
+        match self {
+            Self::File { path, .. } => Some(Location::File(path.clone())),
+            Self::Object { uri, .. } => Some(Location::Object(uri.clone())),
+            _ => None,
+        }
+    }
+
     /// What it is called in messages.
     #[must_use]
     pub fn name(&self) -> String {
@@ -286,6 +296,7 @@ impl Input {
     pub fn sha256(&self) -> Option<String> {
         match self {
             Self::Stdin | Self::Given { .. } | Self::Object { .. } | Self::Broken { .. } => None,
+            Self::File { path, .. } if !path.is_file() => None,
             Self::File { path, .. } => {
                 let mut sum = Sha256::new();
                 io::copy(&mut File::open(path).ok()?, &mut sum).ok()?;
@@ -346,6 +357,12 @@ impl Input {
     }
 }
 
+/// Looks into a ZIP archive: the names of its documents, none if the file is anything else.
+pub type Members<'a> = dyn Fn(&Path) -> Result<Vec<String>, InputError> + 'a;
+
+/// What standard input is called.
+const STDIN: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+
 /// Where documents are looked for.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
@@ -381,13 +398,15 @@ impl Search {
     /// `.longsumignore` names as a `.gitignore` would, are left out. Prefixes of an object store are
     /// searched as folders are, but for archives and `.longsumignore`.
     ///
+    /// - `members`: looks into an archive
+    ///
     /// # Errors
     /// [`InputError`] for a path that does not exist, a folder without documents and a pattern that
     /// is none. What cannot be read inside of a folder is among the inputs.
-    pub fn find(&self) -> Result<Found, InputError> {
+    pub fn find(&self, members: &Members<'_>) -> Result<Found, InputError> {
         let mut found = Found::default();
         for path in &self.paths {
-            if path.as_os_str() == "-" {
+            if STDIN.iter().any(|name| path.as_os_str() == *name) {
                 found.inputs.push(Input::Stdin);
                 continue;
             }
@@ -398,17 +417,22 @@ impl Search {
                     self.list(&bucket, &uri, &mut found)?;
                 }
                 Location::File(path) if fs::metadata(&path).map_err(failed)?.is_dir() => {
-                    self.walk(&path, &mut found)?;
+                    self.walk(&path, members, &mut found)?;
                 }
                 Location::File(path) => {
-                    found.inputs.extend(parted(Input::File { path, root: None }));
+                    found.inputs.extend(parted(Input::File { path, root: None }, members));
                 }
             }
         }
         Ok(found)
     }
 
-    fn walk(&self, root: &Path, found: &mut Found) -> Result<(), InputError> {
+    fn walk(
+        &self,
+        root: &Path,
+        members: &Members<'_>,
+        found: &mut Found,
+    ) -> Result<(), InputError> {
         let skip = self.skip.as_deref().map(Location::of).and_then(|location| match location {
             Location::File(path) => path.canonicalize().ok(),
             Location::Object(_) => None,
@@ -444,7 +468,8 @@ impl Search {
                 });
             } else if document::is_named_as_document(&name) {
                 let path = entry.into_path();
-                found.inputs.extend(parted(Input::File { path, root: Some(root.to_owned()) }));
+                let input = Input::File { path, root: Some(root.to_owned()) };
+                found.inputs.extend(parted(input, members));
             } else {
                 found.pass_over(&name);
             }
@@ -500,10 +525,14 @@ fn reason(error: &ignore::Error) -> String {
 }
 
 /// A file as it is, or the documents in it if it is an archive of several.
-fn parted(input: Input) -> Vec<Input> {
+fn parted(input: Input, members: &Members<'_>) -> Vec<Input> {
     let Input::File { path, .. } = &input else { return vec![input] };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if document::is_named_as_document(&name) && !name.ends_with(".zip") {
+        return vec![input]; // books and office documents are ZIP files too
+    }
     // What is wrong with an archive is told when it is read.
-    let names = document::members(path).unwrap_or_default();
+    let names = members(path).unwrap_or_default();
     if names.len() < 2 {
         return vec![input];
     }
@@ -607,7 +636,7 @@ mod tests {
         zip.finish().unwrap();
         let inputs = |path: &Path| {
             let search = Search { paths: vec![path.to_owned()], ..Search::default() };
-            search.find().unwrap().inputs
+            search.find(&|path| Ok(document::members(path)?)).unwrap().inputs
         };
         let found = inputs(dir.path());
         let names: Vec<String> = found.iter().map(Input::name).collect();

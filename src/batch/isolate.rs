@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -16,10 +16,17 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::input::{Input, InputError};
-use crate::document::{Document, Reading};
+use crate::document::{self, Document, Reading};
 
 /// How often it is asked whether the run stops.
 const TICK: Duration = Duration::from_millis(50);
+/// How often it is asked whether a process that has answered is at its end.
+const SHORT_TICK: Duration = Duration::from_millis(1);
+/// What is in the pipes of a process that has ended comes at once.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How often a reader looks whether its run is still there.
+#[cfg(unix)]
+const LOOK: Duration = Duration::from_millis(500);
 /// The most that is taken of an answer.
 const MOST_BYTES: u64 = 4 << 30;
 /// The most that is taken of what a process complains of.
@@ -65,12 +72,18 @@ enum What {
     Member(OsString, String),
     /// By its URI: whoever reads it fetches it.
     Object(String),
+    /// The names of the documents in an archive.
+    Names(OsString),
+    /// The hash of one of them.
+    Sha256(OsString, String),
 }
 
 /// What a process answers.
 #[derive(Debug, Serialize, Deserialize)]
 enum Answer {
     Document(Box<Document>),
+    Names(Vec<String>),
+    Sha256(String),
     Error { message: String, hint: Option<String>, is_usage: bool, is_passing: bool },
 }
 
@@ -88,34 +101,77 @@ impl Isolate {
         pages: Option<(u32, u32)>,
         stop: &dyn Fn() -> bool,
     ) -> Result<Document, InputError> {
-        let what = match input {
-            Input::Stdin => What::Stdin,
-            Input::File { path, .. } => What::File(path.clone().into()),
+        let (what, body) = match input {
+            Input::Stdin => (What::Stdin, Body::Stdin),
+            Input::File { path, .. } => (What::File(path.clone().into()), Body::None),
             Input::Member { archive, name, .. } => {
-                What::Member(archive.clone().into(), name.clone())
+                (What::Member(archive.clone().into(), name.clone()), Body::None)
             }
-            Input::Object { uri, .. } => What::Object(uri.to_string()),
-            Input::Given { name, .. } => What::Given(name.clone()),
+            Input::Object { uri, .. } => (What::Object(uri.to_string()), Body::None),
+            Input::Given { name, bytes } => (What::Given(name.clone()), Body::Bytes(bytes.clone())),
             Input::Broken { .. } => return input.read(reading, pages),
         };
         let request = Request { what, reading: reading.clone(), pages, limits: self.limits };
-        let failed = |source| InputError::Process { name: input.name(), source };
+        match self.ask(&input.name(), &request, body, stop)? {
+            Answer::Document(document) => Ok(*document),
+            _ => Err(unexpected(&input.name())),
+        }
+    }
+
+    /// The names of the documents in a ZIP archive; none if the file is anything else.
+    ///
+    /// # Errors
+    /// As [`Isolate::read`].
+    pub fn members(&self, path: &Path) -> Result<Vec<String>, InputError> {
+        let name = path.display().to_string();
+        match self.ask_about(&name, What::Names(path.into()))? {
+            Answer::Names(names) => Ok(names),
+            _ => Err(unexpected(&name)),
+        }
+    }
+
+    /// SHA-256 of a document's bytes, as [`Input::sha256`]; archives are unpacked in another process.
+    #[must_use]
+    pub fn sha256(&self, input: &Input) -> Option<String> {
+        let Input::Member { archive, name, .. } = input else { return input.sha256() };
+        let what = What::Sha256(archive.clone().into(), name.clone());
+        match self.ask_about(&input.name(), what) {
+            Ok(Answer::Sha256(sha256)) => Some(sha256),
+            _ => None,
+        }
+    }
+
+    fn ask_about(&self, name: &str, what: What) -> Result<Answer, InputError> {
+        let reading = Reading::default();
+        let request = Request { what, reading, pages: None, limits: self.limits };
+        self.ask(name, &request, Body::None, &|| false)
+    }
+
+    /// Asks a process of its own.
+    fn ask(
+        &self,
+        name: &str,
+        request: &Request,
+        body: Body,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Answer, InputError> {
+        let failed = |source| InputError::Process { name: name.to_owned(), source };
         let mut request = serde_json::to_vec(&request).map_err(|e| failed(e.into()))?;
         request.push(b'\n');
-        if let Input::Given { bytes, .. } = input {
-            request.extend_from_slice(bytes);
-        }
-        let child = self.spawn().map_err(failed)?;
-        let ended = self.talk(child, request, matches!(input, Input::Stdin), stop);
+        let mut child = self.spawn().map_err(failed)?;
+        let ended = self.talk(&mut child, request, body, stop);
+        end(&mut child); // and all that it started
         match ended.map_err(failed)? {
             Ended::Stopped => Err(InputError::Stopped),
-            Ended::OutOfTime(n_secs) => Err(InputError::OutOfTime { name: input.name(), n_secs }),
+            Ended::OutOfTime(n_secs) => {
+                Err(InputError::OutOfTime { name: name.to_owned(), n_secs })
+            }
             Ended::Itself { status, answer, complaint } => match serde_json::from_slice(&answer) {
-                Ok(Answer::Document(document)) if status.success() => Ok(*document),
                 Ok(Answer::Error { message, hint, is_usage, is_passing }) => {
                     Err(InputError::Told { message, hint, is_usage, is_passing })
                 }
-                _ => Err(self.crash(input, status, &complaint)),
+                Ok(answer) if status.success() => Ok(answer),
+                _ => Err(self.crash(name, status, &complaint)),
             },
         }
     }
@@ -136,55 +192,77 @@ impl Isolate {
     /// Hands over the request and waits for the end.
     fn talk(
         &self,
-        mut child: Child,
+        child: &mut Child,
         request: Vec<u8>,
-        with_stdin: bool,
+        body: Body,
         stop: &dyn Fn() -> bool,
     ) -> io::Result<Ended> {
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(mut to), Some(from), Some(complaints)) = pipes else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        thread::spawn(move || {
+        start(move || {
             // A reader that has gone says so by its end.
-            let _ = to.write_all(&request);
-            if with_stdin {
-                let _ = io::copy(&mut io::stdin().lock(), &mut to);
-            }
-        });
-        let complaint = thread::spawn(move || taken(complaints, MOST_COMPLAINT));
-        let (done, answer) = mpsc::channel();
-        thread::spawn(move || done.send(taken(from, MOST_BYTES)));
+            let _ = to.write_all(&request).and_then(|()| match body {
+                Body::None => Ok(()),
+                Body::Bytes(bytes) => to.write_all(&bytes),
+                Body::Stdin => io::copy(&mut io::stdin().lock(), &mut to).map(|_| ()),
+            });
+        })?;
+        let (tell, complaint) = mpsc::channel();
+        start(move || tell.send(taken(complaints, MOST_COMPLAINT)))?;
+        let (tell, answer) = mpsc::channel();
+        start(move || tell.send(taken(from, MOST_BYTES)))?;
 
         let started = Instant::now();
-        let answer = loop {
-            match answer.recv_timeout(TICK) {
-                Ok(answer) => break answer,
-                Err(RecvTimeoutError::Disconnected) => break Vec::new(),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+        let ended = || {
             let late = self.limits.n_secs.filter(|&n| started.elapsed().as_secs() >= n);
-            if late.is_some() || stop() {
-                end(&mut child)?;
-                return Ok(late.map_or(Ended::Stopped, Ended::OutOfTime));
+            match late {
+                Some(n_secs) => Some(Ended::OutOfTime(n_secs)),
+                None => stop().then_some(Ended::Stopped),
             }
         };
-        let status = child.wait()?;
-        let complaint = complaint.join().unwrap_or_default();
-        Ok(Ended::Itself { status, answer, complaint })
+        // What it started may hold its pipes open: so its end is asked for, and not that of the pipes.
+        let mut said = None;
+        let status = loop {
+            if said.is_none() {
+                match answer.recv_timeout(TICK) {
+                    Ok(bytes) => said = Some(bytes),
+                    Err(RecvTimeoutError::Disconnected) => said = Some(Vec::new()),
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
+            }
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if let Some(ended) = ended() {
+                return Ok(ended);
+            }
+            if said.is_some() {
+                thread::sleep(SHORT_TICK);
+            }
+        };
+        kill_group(child);
+        let rest =
+            |from: mpsc::Receiver<Vec<u8>>| from.recv_timeout(LAST_WORDS).unwrap_or_default();
+        let answer = said.unwrap_or_else(|| rest(answer));
+        Ok(Ended::Itself { status, answer, complaint: rest(complaint) })
     }
 
     /// What is said of a reader that did not answer.
-    fn crash(&self, input: &Input, status: ExitStatus, complaint: &[u8]) -> InputError {
+    fn crash(&self, name: &str, status: ExitStatus, complaint: &[u8]) -> InputError {
         let complaint = String::from_utf8_lossy(complaint);
-        let name = input.name();
+        let name = name.to_owned();
         if complaint.contains("memory allocation of")
             && let Some(n_mib) = self.limits.n_mib
         {
             return InputError::OutOfMemory { name, n_mib };
         }
-        let said = complaint.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-        let said = said.chars().take(200).collect::<String>();
+        // A panic says what happened in its second line; the first has the number of a thread.
+        let is_panic = complaint.contains(" panicked at ");
+        let mut lines = complaint.lines().filter(|line| !line.trim().is_empty());
+        let said = if is_panic { lines.nth(1) } else { lines.next() };
+        let said = said.unwrap_or_default().chars().take(200).collect::<String>();
         #[cfg(unix)]
         let is_killed = {
             use std::os::unix::process::ExitStatusExt;
@@ -212,14 +290,41 @@ fn taken(mut from: impl Read, n_most: u64) -> Vec<u8> {
     bytes
 }
 
-/// Ends a process and all that it started.
-fn end(child: &mut Child) -> io::Result<()> {
+/// Starts a thread; a system that has no more of them says so.
+fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().spawn(work).map(|_| ())
+}
+
+/// What follows the request.
+enum Body {
+    None,
+    Stdin,
+    Bytes(Vec<u8>),
+}
+
+fn unexpected(name: &str) -> InputError {
+    let how = "its answer is to another question".to_owned();
+    InputError::Crashed { name: name.to_owned(), how, is_killed: false }
+}
+
+/// Ends what a process started, and the process.
+fn kill_group(child: &Child) {
     #[cfg(unix)]
     if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
+    #[cfg(not(unix))]
+    let _ = child;
+}
+
+/// Ends a process and all that it started, if it has not ended.
+fn end(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(Some(_))) {
+        return;
+    }
+    kill_group(child);
     let _ = child.kill();
-    child.wait().map(|_| ())
+    let _ = child.wait();
 }
 
 /// Reads what standard input asks for and answers on standard output: the other side of
@@ -233,22 +338,36 @@ pub fn serve() -> io::Result<()> {
     stdin.read_until(b'\n', &mut line)?;
     let Request { what, reading, pages, limits } = serde_json::from_slice(&line)?;
     limit(limits);
-    let input = match what {
-        What::Stdin => Input::Stdin,
+    #[cfg(unix)]
+    let _ = start(end_with_the_run);
+    // What is asked of an archive is answered at once, what is to be read is read.
+    let answered = match what {
+        What::Stdin => Err(Input::Stdin),
         What::Given(name) => {
             let mut bytes = Vec::new();
             stdin.read_to_end(&mut bytes)?;
-            Input::Given { name, bytes }
+            Err(Input::Given { name, bytes })
         }
-        What::File(path) => Input::File { path: path.into(), root: None },
-        What::Member(archive, name) => {
-            Input::Member { archive: archive.into(), name, relative: PathBuf::new(), n_bytes: 0 }
+        What::File(path) => Err(Input::File { path: path.into(), root: None }),
+        What::Member(archive, name) => Err(Input::Member {
+            archive: archive.into(),
+            name,
+            relative: PathBuf::new(),
+            n_bytes: 0,
+        }),
+        What::Names(path) => {
+            let names = document::members(Path::new(&path));
+            Ok(names.map(Answer::Names).map_err(InputError::from))
         }
-        What::Object(uri) => Input::at(uri.as_ref()),
+        What::Sha256(archive, name) => {
+            let sha256 = document::member_sha256(Path::new(&archive), &name);
+            Ok(sha256.map(Answer::Sha256).map_err(InputError::from))
+        }
+        What::Object(uri) => Err(Input::at(uri.as_ref())),
     };
     drop(stdin);
-    let answer = match input.read(&reading, pages) {
-        Ok(document) => Answer::Document(Box::new(document)),
+    let answer = match answered.unwrap_or_else(|input| input.read(&reading, pages).map(boxed)) {
+        Ok(answer) => answer,
         Err(e) => Answer::Error {
             message: e.to_string(),
             hint: e.hint(),
@@ -259,6 +378,10 @@ pub fn serve() -> io::Result<()> {
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     serde_json::to_writer(&mut out, &answer)?;
     out.flush()
+}
+
+fn boxed(document: Document) -> Answer {
+    Answer::Document(Box::new(document))
 }
 
 /// Limits this process, as far as the system can.
@@ -273,12 +396,19 @@ fn limit(limits: Limits) {
         // A reader that crashes is told of, its memory is of no use to anybody.
         let _ = setrlimit(Resource::Core, most(0));
     }
+    // Should memory run out, this process is to go, and not the run.
     #[cfg(target_os = "linux")]
-    {
-        // A run that is killed takes its readers with it.
-        let signal = Some(rustix::process::Signal::KILL);
-        let _ = rustix::process::set_parent_process_death_signal(signal);
-    }
+    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
     #[cfg(not(unix))]
     let _ = limits;
+}
+
+/// Ends this process and all that it started once the run that asked for it is no more.
+#[cfg(unix)]
+fn end_with_the_run() {
+    let run = rustix::process::getppid();
+    while rustix::process::getppid() == run {
+        thread::sleep(LOOK);
+    }
+    let _ = rustix::process::kill_current_process_group(rustix::process::Signal::KILL);
 }

@@ -6,12 +6,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::place::parent;
 use crate::summary::{Journal, Put, Step, Stop, Take};
 
 /// The stream is kept so seldom that this takes at most one part of so many of the time.
@@ -20,12 +19,46 @@ const STREAM_PART: u32 = 50;
 const SYNC: Duration = Duration::from_secs(1);
 const SHA256_BYTES: u64 = 32;
 
+const STEPS: &str = "steps.jsonl";
+
+/// The steps of a journal, with their lock.
+fn locked(dir: &Path) -> io::Result<File> {
+    let file = File::options().read(true).append(true).create(true).open(dir.join(STEPS))?;
+    match file.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => {
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, "another run works on it"))
+        }
+        // Some file systems have no locks.
+        Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Makes a folder that only its owner can read: journals have notes on documents.
+fn make_private(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    if let Some(parent) = dir.parent() {
+        builder.create(parent)?;
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Throws a journal away, unless somebody works on it.
+pub fn discard(dir: &Path) {
+    if locked(dir).is_ok() {
+        let _ = fs::remove_dir_all(dir);
+    }
+}
+
 /// When a run is to stop.
 pub type AskStop<'a> = dyn Fn() -> Option<Stop> + Sync + 'a;
 
 /// The journal of one document.
 pub struct FileJournal<'a> {
-    dir: PathBuf,
+    /// Where it lies; nothing is kept where there is no such place.
+    dir: Option<PathBuf>,
     stop: &'a AskStop<'a>,
     /// Nothing is written before the document has taken so long.
     after: Duration,
@@ -48,7 +81,7 @@ impl<'a> FileJournal<'a> {
     /// - `after`: what takes less is not kept
     /// - `stop`: asked between two steps
     #[must_use]
-    pub fn new(dir: PathBuf, after: Duration, stop: &'a AskStop<'a>) -> Self {
+    pub fn new(dir: Option<PathBuf>, after: Duration, stop: &'a AskStop<'a>) -> Self {
         let now = Instant::now();
         Self {
             dir,
@@ -64,14 +97,6 @@ impl<'a> FileJournal<'a> {
         }
     }
 
-    /// Throws the journal away: the document is finished.
-    pub fn remove(self) {
-        if self.file.is_some() {
-            let _ = fs::remove_dir_all(&self.dir);
-            let _ = fs::remove_dir(parent(&self.dir)); // if it is empty
-        }
-    }
-
     /// Why nothing could be kept, if that was so.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
@@ -79,8 +104,8 @@ impl<'a> FileJournal<'a> {
     }
 
     /// Writes down what is waiting.
-    pub fn flush(&mut self) {
-        if self.waiting.is_empty() || self.failure.is_some() {
+    fn flush(&mut self) {
+        if self.waiting.is_empty() || !self.is_kept() {
             return;
         }
         let written = self.open().and_then(|()| {
@@ -94,28 +119,30 @@ impl<'a> FileJournal<'a> {
         });
         self.waiting.clear();
         if let Err(e) = written {
-            self.failure = Some(format!("cannot write `{}`: {e}", self.dir.display()));
+            self.fail("write", &e);
         }
+    }
+
+    fn fail(&mut self, what: &str, error: &io::Error) {
+        let dir = self.dir.as_deref().unwrap_or(Path::new("")).display();
+        self.failure = Some(format!("cannot {what} `{dir}`: {error}"));
+    }
+
+    /// Whether anything is kept.
+    fn is_kept(&self) -> bool {
+        self.dir.is_some() && self.failure.is_none()
     }
 
     /// Opens the file and holds its lock.
     fn open(&mut self) -> io::Result<()> {
-        if self.file.is_some() {
-            return Ok(());
-        }
-        fs::create_dir_all(&self.dir)?;
-        let path = self.dir.join("steps.jsonl");
-        let options = File::options().read(true).append(true).create(true).clone();
-        let file = options.open(path)?;
-        if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
-            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another run works on it"));
-        }
-        self.file = Some(file);
+        let Some(dir) = self.dir.as_ref().filter(|_| self.file.is_none()) else { return Ok(()) };
+        make_private(dir)?;
+        self.file = Some(locked(dir)?);
         Ok(())
     }
 
     fn read_steps(&mut self) -> io::Result<Vec<Step>> {
-        if !self.dir.join("steps.jsonl").exists() {
+        if !self.dir.as_ref().is_some_and(|dir| dir.join(STEPS).exists()) {
             return Ok(Vec::new());
         }
         self.open()?;
@@ -141,7 +168,8 @@ impl<'a> FileJournal<'a> {
         n_chunks: usize,
         export: &mut dyn FnMut(&mut Put<'_>) -> bool,
     ) -> io::Result<()> {
-        let unfinished = self.dir.join("stream.new");
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let unfinished = dir.join("stream.new");
         let mut out = BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
         let mut sum = Sha256::new();
         let mut result = Ok(());
@@ -158,14 +186,14 @@ impl<'a> FileJournal<'a> {
         let file = out.into_inner()?;
         file.sync_data()?;
         if is_whole {
-            fs::rename(unfinished, self.dir.join("stream.bin"))?;
+            fs::rename(unfinished, dir.join("stream.bin"))?;
         }
         Ok(())
     }
 
     /// What was kept of a stream, checked, and standing behind the number of chunks.
     fn read_stream(&self) -> Option<(usize, impl Read + use<>)> {
-        let mut file = File::open(self.dir.join("stream.bin")).ok()?;
+        let mut file = File::open(self.dir.as_ref()?.join("stream.bin")).ok()?;
         let n_bytes = file.metadata().ok()?.len().checked_sub(SHA256_BYTES)?;
         let mut sum = Sha256::new();
         let mut body = BufReader::with_capacity(1 << 20, (&mut file).take(n_bytes));
@@ -189,14 +217,14 @@ impl Journal for FileJournal<'_> {
         match self.read_steps() {
             Ok(steps) => steps,
             Err(e) => {
-                self.failure = Some(format!("cannot read `{}`: {e}", self.dir.display()));
+                self.fail("read", &e);
                 Vec::new()
             }
         }
     }
 
     fn keep(&mut self, step: &Step) {
-        if self.failure.is_some() {
+        if !self.is_kept() {
             return;
         }
         let start = self.waiting.len();
@@ -219,7 +247,7 @@ impl Journal for FileJournal<'_> {
         if let Some(file) = &self.file
             && let Err(e) = file.set_len(end)
         {
-            self.failure = Some(format!("cannot write `{}`: {e}", self.dir.display()));
+            self.fail("write", &e);
         }
     }
 
@@ -229,13 +257,16 @@ impl Journal for FileJournal<'_> {
             Some((when, took)) => when.elapsed() >= self.after.max(took * STREAM_PART),
         };
         let is_last = (self.stop)().is_some();
-        if self.failure.is_some() || !(is_time || is_last) {
+        if !self.is_kept() || !(is_time || is_last) {
             return;
         }
         self.flush();
         let started = Instant::now();
         if let Err(e) = self.open().and_then(|()| self.write_stream(n_chunks, export)) {
-            self.failure = Some(format!("cannot write `{}`: {e}", self.dir.display()));
+            if let Some(dir) = &self.dir {
+                let _ = fs::remove_file(dir.join("stream.new"));
+            }
+            self.fail("write", &e);
         }
         self.kept_stream = Some((Instant::now(), started.elapsed()));
     }

@@ -1,13 +1,16 @@
 //! What decides a report, as one number: work that was done is known by it.
 
-use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
+use super::sha256_hex;
 use crate::document::Reading;
-use crate::report::Tool;
+use crate::report::{Format, Tool};
 use crate::summary::{Evidence, Options, Reader};
+
+/// Raised whenever the method, the reading of documents or the reports change within a version.
+const METHOD: u32 = 1;
 
 /// All of a run's keys but the documents.
 #[derive(Debug, Clone)]
@@ -18,16 +21,13 @@ pub struct Keys {
 impl Keys {
     /// The keys of reports by this model, with these options, on documents read in this way.
     #[must_use]
-    pub fn new(
-        reader: &Reader<'_>,
-        options: &Options,
-        reading: &Reading,
-        pages: Option<(u32, u32)>,
-    ) -> Self {
+    pub fn new(reader: &Reader<'_>, options: &Options, reading: &Reading, format: Format) -> Self {
         let (tool, about, decoding) = (Tool::this(), reader.about, &options.decoding);
         let ocr = reading.ocr.as_ref().map(|ocr| (&ocr.program, &ocr.language));
         let common = json!({
             "version": tool.version,
+            "method": METHOD,
+            "format": format.extension(),
             "model": about.sha256,
             "dtype": about.dtype,
             "device": about.device,
@@ -47,19 +47,30 @@ impl Keys {
             "top_p": decoding.top_p.to_bits(),
             "seed": decoding.seed,
             "repeat_penalty": decoding.repeat_penalty.to_bits(),
-            "pages": pages,
+            "pages": options.pages,
             "ocr": ocr,
         });
         Self { common: common.to_string() }
     }
 
-    /// The key of the report on a document with this SHA-256.
+    /// The key of the report on a document with this SHA-256 and this name.
     #[must_use]
-    pub fn of(&self, sha256: &str) -> String {
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(format!("{sha256}\n{}", self.common)) {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+    pub fn of(&self, sha256: &str, name: &Path) -> String {
+        // The extension tells Markdown from plain text.
+        let extension = name.extension().map(|e| e.to_string_lossy().to_lowercase());
+        let extension = extension.unwrap_or_default();
+        sha256_hex(format!("{sha256}\n{extension}\n{}", self.common).as_bytes())
     }
+}
+
+/// The name of a document's journal: what begins with [`journals_of`] is of the same document.
+#[must_use]
+pub fn journal_name(name: &Path, key: &str) -> String {
+    format!("{}{}", journals_of(name), &key[..32.min(key.len())])
+}
+
+/// How the journals of a document begin.
+#[must_use]
+pub fn journals_of(name: &Path) -> String {
+    format!("{}-", &sha256_hex(name.as_os_str().as_encoded_bytes())[..16])
 }

@@ -17,6 +17,8 @@ mod place;
 mod run;
 mod shard;
 
+use sha2::{Digest, Sha256};
+
 use crate::load::Loaded;
 use crate::report::Model;
 use crate::summary::Reader;
@@ -31,6 +33,12 @@ pub use parts::{PartOf, PartsError, read_parts};
 pub use place::Place;
 pub use run::{Batch, Outcome, RunError, Watch, n_jobs};
 pub use shard::{Shard, ShardError};
+
+/// SHA-256 of some bytes, in hexadecimal.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A loaded model as a summary takes it.
 #[must_use]

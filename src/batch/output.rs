@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use super::input::Input;
 use super::objects::{self, Bucket, Location, Uri};
 use super::place::{Place, is_special, parent};
+use super::sha256_hex;
+use crate::document::is_named_as_document;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -25,12 +27,10 @@ pub enum WriteError {
     #[error("cannot write to standard output: {0}")]
     Stdout(io::Error),
     /// Several reports for one file.
-    #[error("`{}` is a file, but there are {n} documents", path.display())]
+    #[error("`{}` is a file, and reports on a folder, or on several documents, need a folder", path.display())]
     NotAFolder {
         /// The file.
         path: PathBuf,
-        /// How many documents.
-        n: usize,
     },
     /// Several reports for standard output.
     #[error("there are {n} documents, and standard output takes one report")]
@@ -38,10 +38,16 @@ pub enum WriteError {
         /// How many documents.
         n: usize,
     },
-    /// The report would replace its document.
-    #[error("`{}` is the document itself", path.display())]
+    /// A report would replace a document.
+    #[error("`{}` is a document itself", path.display())]
     IsInput {
         /// The file.
+        path: PathBuf,
+    },
+    /// Reports would be taken for documents by the next run.
+    #[error("reports in `{}` would lie among the documents, and look like some", path.display())]
+    Among {
+        /// The folder.
         path: PathBuf,
     },
     /// Two documents would share one file.
@@ -69,7 +75,25 @@ impl WriteError {
             Self::NotAFolder { .. }
             | Self::Several { .. }
             | Self::IsInput { .. }
+            | Self::Among { .. }
             | Self::Twice { .. } => true,
+        }
+    }
+
+    /// Whether other reports would fare no better.
+    #[must_use]
+    pub fn is_of_the_disk(&self) -> bool {
+        const EIO: i32 = 5;
+        match self {
+            Self::File { source, .. } => {
+                matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull
+                        | io::ErrorKind::QuotaExceeded
+                        | io::ErrorKind::ReadOnlyFilesystem
+                ) || source.raw_os_error() == Some(EIO)
+            }
+            _ => true,
         }
     }
 
@@ -79,6 +103,9 @@ impl WriteError {
         match self {
             Self::NotAFolder { .. } | Self::Several { .. } => {
                 Some("name a folder with -o".to_owned())
+            }
+            Self::IsInput { .. } | Self::Among { .. } => {
+                Some("name another folder with -o".to_owned())
             }
             Self::Twice { .. } => {
                 Some("give them different names, or write them to different folders".to_owned())
@@ -125,24 +152,15 @@ impl Output {
         };
         let location = Location::of(path);
         if several && matches!(&location, Location::File(path) if path.is_file()) {
-            return Err(WriteError::NotAFolder { path: path.to_owned(), n });
+            return Err(WriteError::NotAFolder { path: path.to_owned() });
         }
         if several || location.is_folder() {
-            let store = Store::open(path)?;
-            store.check()?;
-            let output = Self::Folder(extension, store);
-            let mut taken = HashSet::new();
-            for name in inputs.iter().filter_map(|input| output.name_of(input)) {
-                if !taken.insert(name.clone()) {
-                    return Err(WriteError::Twice { path: output.path_of(&name) });
-                }
-            }
-            return Ok(output);
+            return Self::in_store(path, arguments, inputs, extension);
         }
         if arguments.iter().any(|argument| Location::of(argument).is_same(&location)) {
             return Err(WriteError::IsInput { path: path.to_owned() });
         }
-        let (name, store) = Store::open_around(&location)?;
+        let (name, store) = Store::open_around(&location, &Place::new)?;
         if !store.is_special(&name) {
             if let Location::File(path) = &location
                 && !parent(path).is_dir()
@@ -154,13 +172,60 @@ impl Output {
         Ok(Self::File(name, store))
     }
 
+    fn in_store(
+        path: &Path,
+        arguments: &[PathBuf],
+        inputs: &[Input],
+        extension: &'static str,
+    ) -> Result<Self, WriteError> {
+        let location = Location::of(path);
+        let is_searched = |argument: &PathBuf| Location::of(argument).is_same(&location);
+        if is_named_as_document(&format!("x.{extension}")) && arguments.iter().any(is_searched) {
+            return Err(WriteError::Among { path: path.to_owned() });
+        }
+        let store = Store::open(path, &Place::new)?;
+        store.check()?;
+        let output = Self::Folder(extension, store);
+        let mut taken = HashSet::from([PathBuf::from("run.json")]);
+        for (input, name) in inputs.iter().filter_map(|i| Some((i, output.name_of(i)?))) {
+            let path = output.path_of(&name);
+            if input.location().is_some_and(|document| document.is_same(&Location::of(&path))) {
+                return Err(WriteError::IsInput { path });
+            }
+            if !taken.insert(name) {
+                return Err(WriteError::Twice { path });
+            }
+        }
+        Ok(output)
+    }
+
+    /// As [`Output::new`], but nothing is made, checked or tidied up.
+    ///
+    /// # Errors
+    /// [`WriteError::File`] if a URI is of no use.
+    pub fn looked_at(
+        path: Option<&Path>,
+        arguments: &[PathBuf],
+        inputs: &[Input],
+        extension: &'static str,
+    ) -> Result<Self, WriteError> {
+        let Some(path) = path else { return Ok(Self::Stdout(None)) };
+        let location = Location::of(path);
+        let several = inputs.len() > 1 || arguments.iter().any(|a| is_folder(a, inputs));
+        if several || location.is_folder() {
+            return Ok(Self::Folder(extension, Store::open(path, &Place::untouched)?));
+        }
+        let (name, store) = Store::open_around(&location, &Place::untouched)?;
+        Ok(Self::File(name, store))
+    }
+
     /// What the report on this document is called in its store.
     #[must_use]
     pub fn name_of(&self, input: &Input) -> Option<PathBuf> {
         match self {
             Self::Stdout(_) => None,
             Self::File(name, _) => Some(name.clone()),
-            Self::Folder(extension, _) => Some(input.relative().with_added_extension(extension)),
+            Self::Folder(extension, _) => Some(report_name(input.relative(), extension)),
         }
     }
 
@@ -187,6 +252,25 @@ impl Output {
             Self::Stdout(_) => None,
             Self::File(name, store) if store.is_special(name) => None,
             Self::File(_, store) | Self::Folder(_, store) => store.read(&self.name_of(input)?).ok(),
+        }
+    }
+
+    /// Throws away the journals whose names begin like this.
+    pub fn forget(&self, prefix: &str) {
+        match self {
+            Self::Stdout(place) => place.as_ref().into_iter().for_each(|p| p.forget(prefix)),
+            Self::File(_, store) | Self::Folder(_, store) => {
+                store.place().into_iter().for_each(|p| p.forget(prefix));
+            }
+        }
+    }
+
+    /// Another file of the same store, as far as it can be had.
+    #[must_use]
+    pub fn read_file(&self, name: &Path) -> Option<Vec<u8>> {
+        match self {
+            Self::Stdout(_) => None,
+            Self::File(_, store) | Self::Folder(_, store) => store.read(name).ok(),
         }
     }
 
@@ -231,10 +315,10 @@ impl Store {
     ///
     /// # Errors
     /// [`WriteError::File`] if the URI is of no use.
-    pub fn open(path: &Path) -> Result<Self, WriteError> {
+    pub fn open(path: &Path, place: &dyn Fn(&Path) -> Place) -> Result<Self, WriteError> {
         match Location::of(path) {
             Location::File(dir) => {
-                let place = Place::new(&dir);
+                let place = place(&dir);
                 Ok(Self::Files(dir, place))
             }
             Location::Object(uri) => {
@@ -245,16 +329,19 @@ impl Store {
     }
 
     /// The name of a file or object, and the store that it is in.
-    fn open_around(location: &Location) -> Result<(PathBuf, Self), WriteError> {
+    fn open_around(
+        location: &Location,
+        place: &dyn Fn(&Path) -> Place,
+    ) -> Result<(PathBuf, Self), WriteError> {
         match location {
             Location::File(path) => {
                 let name = path.file_name().unwrap_or_default().into();
                 let dir = path.parent().unwrap_or(Path::new(""));
-                Ok((name, Self::Files(dir.to_owned(), Place::new(parent(path)))))
+                Ok((name, Self::Files(dir.to_owned(), place(parent(path)))))
             }
             Location::Object(uri) => {
                 let (dir, name) = uri.split();
-                Ok((name.into(), Self::open(&dir.to_path())?))
+                Ok((name.into(), Self::open(&dir.to_path(), place)?))
             }
         }
     }
@@ -341,6 +428,23 @@ fn is_folder(argument: &Path, inputs: &[Input]) -> bool {
             !inputs.iter().any(is_it)
         }
     }
+}
+
+/// The most bytes of a file name.
+const MOST_NAME_BYTES: usize = 255;
+
+/// The name of a document with the extension of its report. Where that would be too long, the end of
+/// the name gives way to a hash of it.
+fn report_name(document: &Path, extension: &str) -> PathBuf {
+    let name = document.with_added_extension(extension);
+    let n_bytes = name.file_name().map_or(0, |name| name.as_encoded_bytes().len());
+    if n_bytes <= MOST_NAME_BYTES {
+        return name;
+    }
+    let text = document.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let hash = &sha256_hex(text.as_bytes())[..12];
+    let kept = text.floor_char_boundary(MOST_NAME_BYTES - hash.len() - extension.len() - 2);
+    document.with_file_name(format!("{}-{hash}.{extension}", &text[..kept]))
 }
 
 /// Writes to standard output. A reader that has gone is no error.

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::input::is_passing;
+use super::input::{Input, is_passing};
 use super::output::{Store, WriteError};
-use super::run::{Batch, RunError};
+use super::run::{Batch, RunError, keyed};
 use crate::document::Document;
 use crate::event::Event;
 use crate::report::Report;
@@ -160,17 +160,20 @@ impl Batch<'_> {
     /// [`RunError`] if it cannot be read to its end or written.
     pub fn map(
         &self,
-        document: &Document,
+        (input, document): (&Input, &Document),
         part: &PartOf,
+        warnings: &mut Vec<String>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), RunError> {
-        let name = format!("{}-{}-of-{}", part.key, part.part, part.n_parts);
+        // Several parts may be read at once into one folder: their journals are not each other's.
+        let name = format!("{}.part-{}-of-{}", input.name(), part.part, part.n_parts);
+        let as_part = Input::Given { name, bytes: Vec::new() };
         let make = |journal: &mut dyn Journal| {
             let mut all = All { before: Vec::new(), steps: Vec::new(), journal };
             map(&self.reader, document, self.options, part.part - 1, &mut all, observe)?;
             Ok(all.steps)
         };
-        self.kept(&name, &mut Vec::new(), make, |steps| {
+        self.kept(&as_part, &part.key, warnings, make, |steps| {
             let failed = |source| WriteError::File { path: part.name(), source };
             let text = part.render(&steps).map_err(|e| failed(e.into()))?;
             Ok(self.output.write_to(&part.name(), &text)?)
@@ -183,20 +186,20 @@ impl Batch<'_> {
     /// [`RunError`] if it cannot be finished or written.
     pub fn merge(
         &self,
-        document: &Document,
+        (input, document): (&Input, &Document),
         steps: Vec<Step>,
+        warnings: &mut Vec<String>,
         observe: &mut dyn FnMut(Event<'_>),
         finish: impl FnOnce(Report) -> Result<Report, RunError>,
     ) -> Result<Report, RunError> {
-        let key = self.keys().of(&document.source.sha256);
+        let key = self.keys().of(&document.source.sha256, input.relative());
+        let name = format!("{}.merge", input.name());
+        let as_merge = Input::Given { name, bytes: Vec::new() };
         let make = |journal: &mut dyn Journal| {
             let mut all = All { before: steps, steps: Vec::new(), journal };
             resume(&self.reader, document, self.options, &mut all, observe)
         };
-        self.kept(&format!("{key}-merge"), &mut Vec::new(), make, |mut report| {
-            report.key = Some(key.clone());
-            finish(report)
-        })
+        self.kept(&as_merge, &key, warnings, make, |report| finish(keyed(report, document, &key)))
     }
 }
 

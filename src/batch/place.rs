@@ -2,7 +2,8 @@
 //!
 //! A folder `.longsum` beside the results holds what is not whole yet, and the journals of documents
 //! that are not finished. Whoever works on a file in it holds its lock, so what a killed run left
-//! behind is known by a lock that nobody holds. The folder goes when it is empty.
+//! behind is known by a lock that nobody holds; not all network file systems tell other machines of
+//! locks, so files of those are left alone for an hour. The folder goes when it is empty.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -11,30 +12,45 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use super::journal::discard;
+
+/// Files that are being written, by this process.
+static N_WRITTEN: AtomicU64 = AtomicU64::new(0);
+
 /// Name of the folder.
 const NAME: &str = ".longsum";
 /// How files begin that are being written.
 const UNFINISHED: &str = "new-";
+/// No file is written for so long.
+const WRITING_LIFE: Duration = Duration::from_secs(3600);
 /// A journal that nobody went on with for so long is thrown away.
 const JOURNAL_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Another run may tidy up a folder or a file in the moment before it is used.
-const N_TRIES: usize = 4;
+const N_TRIES: usize = 100;
 
 /// A folder that results are written to.
 #[derive(Debug)]
 pub struct Place {
     /// `.longsum` in it.
     own: PathBuf,
-    n_written: AtomicU64,
+    /// How the names of files begin that this machine writes.
+    prefix: String,
 }
 
 impl Place {
     /// The folder of results `dir`, which need not be there yet. Removes what killed runs left in it.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
-        let place = Self { own: dir.join(NAME), n_written: AtomicU64::new(0) };
+        let prefix = format!("{UNFINISHED}{}-", machine());
+        let place = Self { own: dir.join(NAME), prefix };
         place.sweep();
         place
+    }
+
+    /// As [`Place::new`], for somebody who changes nothing.
+    #[must_use]
+    pub fn untouched(dir: &Path) -> Self {
+        Self { own: dir.join(NAME), prefix: String::new() }
     }
 
     /// Fails where nothing can be written, before the long work is done.
@@ -54,6 +70,9 @@ impl Place {
         if is_special(path) {
             return fs::write(path, bytes);
         }
+        // What a link points to is written, not the link.
+        let target = path.canonicalize().ok().filter(|_| path.is_symlink());
+        let path = target.as_deref().unwrap_or(path);
         let dir = parent(path);
         fs::create_dir_all(dir)?;
         let (unfinished, mut file) = self.unfinished()?;
@@ -75,15 +94,24 @@ impl Place {
         self.own.join(key)
     }
 
+    /// Throws away the journals whose names begin like this.
+    pub fn forget(&self, prefix: &str) {
+        let Ok(entries) = fs::read_dir(&self.own) else { return };
+        let is_of = |entry: &fs::DirEntry| {
+            entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())
+        };
+        entries.flatten().filter(is_of).for_each(|entry| discard(&entry.path()));
+    }
+
     /// A new file that is locked until it is closed.
     fn unfinished(&self) -> io::Result<(PathBuf, File)> {
-        let n = self.n_written.fetch_add(1, Ordering::Relaxed);
-        let path = self.own.join(format!("{UNFINISHED}{}-{n}", process::id()));
         let mut tries = 0;
         loop {
             tries += 1;
+            let n = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
+            let path = self.own.join(format!("{}{}-{n}", self.prefix, process::id()));
             let made = fs::create_dir_all(&self.own).and_then(|()| {
-                let file = File::options().write(true).create(true).truncate(true).open(&path)?;
+                let file = File::create_new(&path)?;
                 // Some file systems have no locks: then nothing is swept either.
                 let _ = file.lock();
                 // Swept away before it was locked?
@@ -92,7 +120,8 @@ impl Place {
             });
             match made {
                 Ok(file) => return Ok((path, file)),
-                Err(e) if e.kind() == io::ErrorKind::NotFound && tries < N_TRIES => {}
+                // Another run tidied up in this moment, or one with our number was killed.
+                Err(e) if is_in_the_way(&e) && tries < N_TRIES => {}
                 Err(e) => return Err(e),
             }
         }
@@ -102,12 +131,14 @@ impl Place {
     fn sweep(&self) {
         let Ok(entries) = fs::read_dir(&self.own) else { return };
         for entry in entries.flatten() {
-            let path = entry.path();
-            if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-                if is_abandoned(&path) {
+            let (path, name) = (entry.path(), entry.file_name());
+            let begins = |with: &str| name.as_encoded_bytes().starts_with(with.as_bytes());
+            if begins(UNFINISHED) {
+                let is_ours = begins(&self.prefix);
+                if (is_ours || is_older(&path, WRITING_LIFE)) && is_abandoned(&path) {
                     let _ = fs::remove_file(path);
                 }
-            } else if is_old(&path) {
+            } else if is_older(&path, JOURNAL_LIFE) {
                 let _ = fs::remove_dir_all(path);
             }
         }
@@ -131,10 +162,23 @@ fn is_abandoned(path: &Path) -> bool {
     }
 }
 
-fn is_old(path: &Path) -> bool {
+fn is_older(path: &Path, than: Duration) -> bool {
     let changed = fs::metadata(path).and_then(|meta| meta.modified());
     let age = |changed| SystemTime::now().duration_since(changed).unwrap_or_default();
-    changed.is_ok_and(|changed| age(changed) > JOURNAL_LIFE)
+    changed.is_ok_and(|changed| age(changed) > than)
+}
+
+fn is_in_the_way(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists)
+}
+
+/// The name of this machine, as far as it can stand in a file name.
+fn machine() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    name.chars().filter(char::is_ascii_alphanumeric).take(60).collect()
 }
 
 /// A pipe or a device: written to, never replaced.
@@ -187,11 +231,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let running = Place::new(dir.path());
         let (path, file) = running.unfinished().unwrap();
-        let left = dir.path().join(NAME).join("new-0-0");
+        let own = dir.path().join(NAME);
+        let left = own.join(format!("{}0-0", running.prefix));
+        let elsewhere = own.join("new-another-1-0");
         fs::write(&left, "half").unwrap();
+        fs::write(&elsewhere, "half").unwrap();
         drop(Place::new(dir.path()));
-        assert!(path.exists());
+        assert!(path.exists() && elsewhere.exists());
         assert!(!left.exists());
+        fs::remove_file(elsewhere).unwrap();
         drop(file);
         drop(Place::new(dir.path()));
         assert!(names(dir.path()).is_empty());
@@ -206,11 +254,18 @@ mod tests {
                 scope.spawn(move || {
                     for n in 0..20 {
                         let place = Place::new(dir);
-                        place.write(&dir.join(format!("{k}-{n}")), b"x").unwrap();
+                        let (path, text) = (dir.join(format!("{k}-{n}")), format!("{k} {n}"));
+                        place.write(&path, text.repeat(1000).as_bytes()).unwrap();
                     }
                 });
             }
         });
-        assert_eq!(names(dir.path()).iter().filter(|n| *n != NAME).count(), 160);
+        let names = names(dir.path());
+        let files = names.iter().filter(|n| *n != NAME);
+        let is_right = |name: &&String| {
+            let text = fs::read_to_string(dir.path().join(name)).unwrap();
+            text == name.replace('-', " ").repeat(1000)
+        };
+        assert_eq!(files.filter(is_right).count(), 160);
     }
 }

@@ -2,29 +2,31 @@
 //! before its thread takes the next document.
 
 use std::any::Any;
-use std::fs;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use super::input::{Input, InputError};
 use super::isolate::Isolate;
 use super::journal::FileJournal;
-use super::key::Keys;
+use super::key::{Keys, journal_name, journals_of};
 use super::output::{Output, WriteError};
 use crate::document::{Document, Reading};
 use crate::event::Event;
 use crate::memory;
 use crate::model::{Busy, ModelError};
 use crate::report::{Entry, EntryTimings, Facts, Fate, Format, Gates, Report, Status};
-use crate::summary::{Journal, NoJournal, Options, Reader, Stop, SummaryError, resume};
+use crate::summary::{Journal, Options, Reader, Stop, SummaryError, resume};
 
-/// First wait before a document is read again; it doubles each time.
-const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// First wait before a document is read again; it doubles each time, up to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LAST_WAIT: Duration = Duration::from_secs(30);
+/// How often a wait looks whether the run stops.
+const TICK: Duration = Duration::from_millis(50);
 
 /// All that is the same for every document of a run.
 pub struct Batch<'a> {
@@ -41,7 +43,7 @@ pub struct Batch<'a> {
     /// How they are written.
     pub format: Format,
     /// What they must keep to.
-    pub gates: &'a Gates,
+    pub gates: Gates,
     /// Whether reports that still stand are made again.
     pub force: bool,
     /// Documents that are worked on at once.
@@ -54,6 +56,8 @@ pub struct Batch<'a> {
     pub checkpoint: Duration,
     /// Whether the run is to stop.
     pub stop: &'a AtomicBool,
+    /// Whether it cannot go on.
+    pub halt: AtomicBool,
 }
 
 /// Looks on while documents are summarized, from several threads. `at` is a document's place among
@@ -193,30 +197,34 @@ impl Batch<'_> {
             inputs.iter().map(|_| Mutex::new(None)).collect();
         let end = |at: usize, outcome: Outcome, report: Option<&Report>| {
             if outcome.error.as_ref().is_some_and(RunError::ends_the_run) {
-                self.stop.store(true, Ordering::Relaxed);
+                self.halt.store(true, Ordering::Relaxed);
             }
-            watch.ended(at, &outcome, report);
+            // Whoever looks on is no reason to lose what was done.
+            let _ = catch_unwind(AssertUnwindSafe(|| watch.ended(at, &outcome, report)));
             *outcomes[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         };
         let next = AtomicUsize::new(0);
         let (send, receive) = mpsc::sync_channel(self.n_jobs.get());
-        let receive = Mutex::new(receive);
+        // Once nobody receives any more, nobody waits to send.
+        let receive = Arc::new(Mutex::new(receive));
         thread::scope(|scope| {
             for _ in 0..self.n_jobs.get() {
                 let (send, next, keys, end) = (send.clone(), &next, &keys, &end);
-                scope.spawn(move || self.read_ahead(inputs, next, keys, &send, end));
-            }
-            drop(send);
-            for _ in 0..self.n_jobs.get() {
-                let (receive, keys, end) = (&receive, &keys, &end);
-                scope.spawn(move || {
-                    while let Some(read) = receive_from(receive) {
-                        let (at, input) = (read.at, &inputs[read.at]);
-                        let (outcome, report) = self.one(input, read, keys, watch);
-                        end(at, outcome, report.as_ref());
+                start(scope, move || self.read_ahead(inputs, next, keys, &send, end));
+                let receive = Arc::clone(&receive);
+                start(scope, move || {
+                    while let Some(read) = receive_from(&receive) {
+                        let at = read.at;
+                        guarded(
+                            &inputs[at],
+                            self,
+                            &|outcome, report| end(at, outcome, report),
+                            || Some(self.one(&inputs[at], read, keys, watch)),
+                        );
                     }
                 });
             }
+            drop((send, receive));
         });
         let outcomes = outcomes.into_iter().zip(inputs);
         let done = |(outcome, input): (Mutex<Option<Outcome>>, &Input)| {
@@ -233,25 +241,30 @@ impl Batch<'_> {
         next: &AtomicUsize,
         keys: &Keys,
         send: &SyncSender<Read>,
-        end: &dyn Fn(usize, Outcome, Option<&Report>),
+        end: &(dyn Fn(usize, Outcome, Option<&Report>) + Sync),
     ) {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(input) = inputs.get(at).filter(|_| !self.is_stopped()) else { return };
-            if let Some(outcome) = self.unchanged(input, keys) {
-                end(at, outcome, None);
-                continue;
-            }
-            let since = Instant::now();
-            let document = self.read(input).map(Box::new);
-            if send.send(Read { at, since, document }).is_err() {
+            let mut is_heard = true;
+            guarded(input, self, &|outcome, report| end(at, outcome, report), || {
+                if let Some(outcome) = self.unchanged(input, keys) {
+                    self.output.forget(&journals_of(input.relative()));
+                    return Some((outcome, None));
+                }
+                let since = Instant::now();
+                let document = self.read(input).map(Box::new);
+                is_heard = send.send(Read { at, since, document }).is_ok();
+                None
+            });
+            if !is_heard {
                 return;
             }
         }
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.halt.load(Ordering::Relaxed)
     }
 
     /// What became of a document whose report was there already and still stands.
@@ -262,12 +275,12 @@ impl Batch<'_> {
         }
         let facts = Facts::read(&self.output.read(input)?)?;
         // The report may be right and the document another one.
-        let is_same = facts.key == keys.of(&facts.source.sha256) && input.is_still(&facts.source);
+        let is_still = match input {
+            Input::Object { .. } => input.is_still(&facts.source),
+            _ => self.isolate.sha256(input).is_some_and(|sum| sum == facts.source.sha256),
+        };
+        let is_same = is_still && facts.key == keys.of(&facts.source.sha256, input.relative());
         is_same.then(|| {
-            if let Some(journal) = self.output.journal(&facts.key) {
-                // A run that was killed right behind the report left it.
-                let _ = fs::remove_dir_all(journal);
-            }
             let mut outcome = self.told(input, &facts);
             outcome.entry.timings.unchanged = true;
             outcome
@@ -280,12 +293,15 @@ impl Batch<'_> {
     /// [`InputError`] if it cannot be read.
     pub fn read(&self, input: &Input) -> Result<Document, InputError> {
         let stop = || self.is_stopped();
-        let mut wait = RETRY_WAIT;
+        let mut wait = FIRST_WAIT;
         for _ in 0..self.n_retries {
             match self.isolate.read(input, self.reading, self.options.pages, &stop) {
                 Err(e) if e.is_passing() && !self.is_stopped() && *input != Input::Stdin => {
-                    thread::sleep(wait);
-                    wait *= 2;
+                    let until = Instant::now() + wait;
+                    while Instant::now() < until && !self.is_stopped() {
+                        thread::sleep(TICK);
+                    }
+                    wait = (wait * 2).min(LAST_WAIT);
                 }
                 other => return other,
             }
@@ -317,7 +333,7 @@ impl Batch<'_> {
                 self.write(input, &report, &mut said)?;
                 Ok(report)
             };
-            let made = self.summarize(&document, keys, &mut warnings, &mut observe, finish);
+            let made = self.summarize(input, &document, keys, &mut warnings, &mut observe, finish);
             warnings.extend(said);
             made
         });
@@ -334,48 +350,48 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// [`RunError`] if there is no report. A document with too little text has one that says so.
-    pub fn report(&self, input: &Input) -> Result<Report, RunError> {
-        let since = Instant::now();
-        let document = self.read(input)?;
-        let extract_secs = since.elapsed().as_secs_f64();
-        let keys = self.keys();
-        self.summarize(&document, &keys, &mut Vec::new(), &mut |_| {}, |mut report| {
-            report.timings.extract_secs = extract_secs;
-            report.timings.total_secs = since.elapsed().as_secs_f64();
-            Ok(report)
+    pub fn report(&self, input: &Input, warnings: &mut Vec<String>) -> Result<Report, RunError> {
+        let made = || {
+            let since = Instant::now();
+            let document = self.read(input)?;
+            let extract_secs = since.elapsed().as_secs_f64();
+            let keys = self.keys();
+            self.summarize(input, &document, &keys, warnings, &mut |_| {}, |mut report| {
+                report.timings.extract_secs = extract_secs;
+                report.timings.total_secs = since.elapsed().as_secs_f64();
+                Ok(report)
+            })
+        };
+        catch_unwind(AssertUnwindSafe(made)).unwrap_or_else(|panic| {
+            Err(RunError::Panic { name: input.name(), message: message_of(&*panic) })
         })
     }
 
     /// Summarizes, going on from what an earlier run kept.
     fn summarize(
         &self,
+        input: &Input,
         document: &Document,
         keys: &Keys,
         warnings: &mut Vec<String>,
         observe: &mut dyn FnMut(Event<'_>),
         finish: impl FnOnce(Report) -> Result<Report, RunError>,
     ) -> Result<Report, RunError> {
-        let key = keys.of(&document.source.sha256);
+        let key = keys.of(&document.source.sha256, input.relative());
         let make = |journal: &mut dyn Journal| {
             resume(&self.reader, document, self.options, journal, observe)
         };
-        let with_key = |mut report: Report| {
-            report.key = Some(key.clone());
-            finish(report)
-        };
-        let made = || self.kept(&key, warnings, make, with_key);
-        // Whatever a document does, the night goes on.
-        catch_unwind(AssertUnwindSafe(made)).unwrap_or_else(|panic| {
-            Err(RunError::Panic { name: document.source.uri.clone(), message: message_of(&*panic) })
-        })
+        let with_key = |report| finish(keyed(report, document, &key));
+        self.kept(input, &key, warnings, make, with_key)
     }
 
-    /// Makes something step by step, with a journal that goes once it is finished.
+    /// Makes something of a document step by step, with a journal that goes once it is finished.
     ///
-    /// - `name`: the same for the same steps
+    /// - `key`: the same for the same steps
     pub(super) fn kept<T, U>(
         &self,
-        name: &str,
+        input: &Input,
+        key: &str,
         warnings: &mut Vec<String>,
         make: impl FnOnce(&mut dyn Journal) -> Result<T, SummaryError>,
         finish: impl FnOnce(T) -> Result<U, RunError>,
@@ -387,15 +403,14 @@ impl Batch<'_> {
             let late = n_secs.map(|n_secs| Stop::OutOfTime { n_secs });
             if self.is_stopped() { Some(Stop::Asked) } else { late }
         };
-        let Some(dir) = self.output.journal(name) else {
-            return make(&mut NoJournal).map_err(RunError::from).and_then(finish);
-        };
+        let dir = self.output.journal(&journal_name(input.relative(), key));
         let mut journal = FileJournal::new(dir, self.checkpoint, &stop);
         let result = make(&mut journal).map_err(RunError::from).and_then(finish);
         warnings.extend(journal.failure().map(|why| format!("no checkpoints are kept: {why}")));
+        drop(journal);
         // Not before the result is safe; and what would come out the same way once more is no use.
         if !result.as_ref().is_err_and(RunError::can_go_on) {
-            journal.remove();
+            self.output.forget(&journals_of(input.relative()));
         }
         result
     }
@@ -403,7 +418,7 @@ impl Batch<'_> {
     /// The keys of all reports.
     #[must_use]
     pub fn keys(&self) -> Keys {
-        Keys::new(&self.reader, self.options, self.reading, self.options.pages)
+        Keys::new(&self.reader, self.options, self.reading, self.format)
     }
 
     /// Where a file cannot be written, the report goes to standard output, so that the work is not
@@ -492,6 +507,36 @@ fn blank(input: &Input) -> Entry {
         n_pages: None,
         gates_unmet: Vec::new(),
         timings: EntryTimings::default(),
+    }
+}
+
+/// A report under its key. One that the system had a part in has none, so that it is made again.
+pub(super) fn keyed(mut report: Report, document: &Document, key: &str) -> Report {
+    let is_ours = document.warnings.iter().all(|warning| warning.code != "ocr_failed");
+    report.key = is_ours.then(|| key.to_owned());
+    report
+}
+
+/// Starts a thread. Fewer do the work as well: where the system has no more of them, there is one less.
+fn start<'scope>(scope: &'scope Scope<'scope, '_>, work: impl FnOnce() + Send + 'scope) {
+    let _ = thread::Builder::new().spawn_scoped(scope, work);
+}
+
+/// Does what has to be done for a document. Whatever it does, the night goes on: a panic is its
+/// outcome.
+fn guarded(
+    input: &Input,
+    batch: &Batch<'_>,
+    end: &dyn Fn(Outcome, Option<&Report>),
+    work: impl FnOnce() -> Option<(Outcome, Option<Report>)>,
+) {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(None) => {}
+        Ok(Some((outcome, report))) => end(outcome, report.as_ref()),
+        Err(panic) => {
+            let error = RunError::Panic { name: input.name(), message: message_of(&*panic) };
+            end(batch.failed(input, error), None);
+        }
     }
 }
 

@@ -5,7 +5,10 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use serde_json::Value;
 
 /// One of several shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +122,26 @@ impl Shard {
         }
         picked.sort_unstable();
         picked
+    }
+
+    /// Files of other shards, as `run-2-of-8.json`, that saw another archive than the one with this
+    /// hash.
+    ///
+    /// - `read`: what is in a file beside the reports
+    #[must_use]
+    pub fn strangers(
+        &self,
+        read: &dyn Fn(&Path) -> Option<Vec<u8>>,
+        archive_sha256: &str,
+    ) -> Vec<PathBuf> {
+        let others = (1..=self.n_shards()).filter_map(|k| Self::new(k, self.n_shards()));
+        let files = others.map(|other| PathBuf::from(format!("run-{}.json", other.file_part())));
+        let is_stranger = |path: &PathBuf| {
+            let run = read(path).and_then(|text| serde_json::from_slice(&text).ok());
+            let found = run.as_ref().and_then(|run: &Value| run["archive_sha256"].as_str());
+            found.is_some_and(|sha256| sha256 != archive_sha256)
+        };
+        files.filter(is_stranger).collect()
     }
 
     /// Part of a file name: `2-of-8`.

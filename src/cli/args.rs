@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use longsum::batch::{Shard, ShardError};
+use longsum::memory;
 use longsum::report::{self, GateError, Gates};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,12 @@ pub enum Command {
     },
     /// Score summaries of documents that people have summarized too
     Eval(Eval),
+    /// Measure how well a model predicts a text, by what it may see
+    Ppl(Ppl),
+    /// Measure how long a token takes here
+    Bench(Bench),
+    /// Say what memory a model would need
+    Models(Models),
     /// Read one document for another process of this program
     #[command(hide = true)]
     ReadOne,
@@ -133,9 +140,10 @@ pub struct Reading {
     #[arg(long, value_name = "SECS", help_heading = "Limits")]
     pub read_time: Option<u64>,
 
-    /// Memory that reading a document may take, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 4096, help_heading = "Limits")]
-    pub read_memory: u64,
+    /// Memory that reading a document may take, in MiB [default: 4096, or less where that is not there
+    /// for each core]
+    #[arg(long, value_name = "MIB", help_heading = "Limits")]
+    pub read_memory: Option<u64>,
 }
 
 impl Reading {
@@ -143,6 +151,15 @@ impl Reading {
     pub fn n_secs(&self) -> Option<u64> {
         const N_SECS: u64 = 600;
         self.read_time.or_else(|| self.ocr.is_none().then_some(N_SECS))
+    }
+
+    /// Mebibytes that reading a document may take.
+    pub fn n_mib(&self) -> u64 {
+        const MOST: u64 = 4096;
+        const LEAST: u64 = 512;
+        let n_cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let share = memory::available_bytes().map_or(MOST, |n| n / 2 / n_cores / (1 << 20));
+        self.read_memory.unwrap_or_else(|| share.clamp(LEAST, MOST))
     }
 }
 
@@ -171,6 +188,188 @@ pub struct Eval {
     /// Only the first documents of each set
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
+}
+
+/// Measures how well a model predicts each next token of a text: perplexity over time, by what it may
+/// see of the text before. Several numbers for --sinks and --cache make one row each.
+///
+/// Example: longsum ppl book.txt --attention sinks,window,dense --cache 1024 --svg ppl.svg
+#[derive(Debug, ClapArgs)]
+pub struct Ppl {
+    /// The text: any document, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// `builtin`, or any other model, as for documents
+    #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL", default_value = BUILTIN)]
+    pub model: String,
+
+    /// What a token sees of those before it
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "sinks,window")]
+    pub attention: Vec<AttentionKind>,
+
+    /// Tokens pinned at the beginning of the stream
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "4")]
+    pub sinks: Vec<usize>,
+
+    /// Tokens seen at once, sinks and the token itself included
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1024")]
+    pub cache: Vec<NonZeroUsize>,
+
+    /// Only the first tokens of the text
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<usize>,
+
+    /// Tokens fed at once; the numbers do not depend on it
+    #[arg(long, value_name = "N", default_value = "128")]
+    pub chunk: NonZeroUsize,
+
+    /// With recompute, which is slow, score only every N-th token
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub every: NonZeroUsize,
+
+    /// Tokens for one number over time
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub bucket: NonZeroUsize,
+
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
+    pub format: EvalFormat,
+
+    /// Where to write a plot over time
+    #[arg(long, value_name = "PATH")]
+    pub svg: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub reading: Reading,
+
+    /// No bars
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What a token sees of those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AttentionKind {
+    /// The first ones, and the most recent ones
+    Sinks,
+    /// The most recent ones, as they were computed when they came
+    Window,
+    /// All
+    Dense,
+    /// The most recent ones, all computed anew for each token
+    Recompute,
+}
+
+/// Measures how long a token takes here: with a stream that goes on, and with the whole window
+/// computed anew for each token, at several sizes of the cache.
+///
+/// Example: longsum bench --random-weights config.json --cache 256,1024,4096 --svg bench.svg
+#[derive(Debug, ClapArgs)]
+pub struct Bench {
+    /// `builtin`, or any other model, as for documents
+    #[arg(short, long, value_name = "PATH|ID", env = "LONGSUM_MODEL", default_value = BUILTIN)]
+    pub model: String,
+
+    /// Weights that nobody trained, in the shapes of this `config.json`, instead of a model
+    #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
+    pub random_weights: Option<PathBuf>,
+
+    /// Random weights in eight bits instead of sixteen
+    #[arg(long, requires = "random_weights")]
+    pub eight_bits: bool,
+
+    /// Tokens seen at once
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_value = "256,512,1024,2048,4096"
+    )]
+    pub cache: Vec<NonZeroUsize>,
+
+    /// Tokens pinned at the beginning of the stream
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub sinks: usize,
+
+    /// Tokens measured of the stream, and of re-computation, which is slow; the median counts
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub tokens: NonZeroUsize,
+
+    /// See --tokens
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub recomputed: NonZeroUsize,
+
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
+    pub format: EvalFormat,
+
+    /// Where to write a plot
+    #[arg(long, value_name = "PATH")]
+    pub svg: Option<PathBuf>,
+
+    /// No bars
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Says what memory a model would need for its weights, its cache and its activations, told from its
+/// configuration alone.
+///
+/// Example: longsum models --plan Llama-2-7b-hf/config.json --window 2044 --streams 4
+#[derive(Debug, ClapArgs)]
+pub struct Models {
+    /// The model's `config.json`
+    #[arg(long, value_name = "CONFIG")]
+    pub plan: PathBuf,
+
+    /// Tokens pinned at the beginning of the stream
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub sinks: usize,
+
+    /// Recent tokens that the model sees [default: what it was trained to see, less the sinks]
+    #[arg(long, value_name = "N")]
+    pub window: Option<usize>,
+
+    /// Most tokens read at once
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub chunk: usize,
+
+    /// How the weights are stored, such as bf16 or q4_k [default: each way]
+    #[arg(long, value_name = "NAME")]
+    pub storage: Option<String>,
+
+    /// Number type of cache and activations
+    #[arg(long, value_enum, default_value_t = NumberType::F32)]
+    pub dtype: NumberType,
+
+    /// Streams at once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub streams: u64,
+
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
+    pub format: EvalFormat,
+}
+
+impl Models {
+    /// Bytes of a number of cache and activations.
+    pub fn number_bytes(&self) -> u64 {
+        match self.dtype {
+            NumberType::F32 => 4,
+            NumberType::F16 | NumberType::Bf16 => 2,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NumberType {
+    /// 32 bits: on a CPU
+    F32,
+    /// 16 bits
+    F16,
+    /// 16 bits, with the range of 32
+    Bf16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -284,7 +483,7 @@ pub struct Job {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// No bars, no closing line; errors only
+    /// No bars, no closing lines; errors and warnings only
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -359,7 +558,7 @@ pub struct Map {
     #[command(flatten)]
     pub care: Care,
 
-    /// No bars, no closing line; errors only
+    /// No bars, no closing lines; errors and warnings only
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -390,7 +589,7 @@ pub struct Merge {
     #[command(flatten)]
     pub care: Care,
 
-    /// No bars, no closing line; errors only
+    /// No bars, no closing lines; errors and warnings only
     #[arg(short, long)]
     pub quiet: bool,
 }

@@ -9,6 +9,7 @@ use longsum::batch::{Batch, Input};
 use longsum::summary::{Estimate, Speed, estimate, probe};
 
 use super::exit::Exit;
+use super::plain;
 
 /// What would become of a document.
 enum Plan {
@@ -51,8 +52,7 @@ fn table(rows: &[(String, Plan)], speed: &Speed) -> String {
     let _ =
         writeln!(text, "{:>7} {:>9} {:>7} {:>9}  document", "pages", "tokens", "chunks", "time");
     for (name, plan) in rows {
-        let name: String =
-            name.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+        let name = plain(name).replace('\n', " ");
         match plan {
             Plan::Done => {
                 n_done += 1;

@@ -52,6 +52,28 @@ pub enum Failure {
         /// What was asked for.
         id: String,
     },
+    /// A text of which nothing can be predicted.
+    #[error("`{uri}` has fewer than two tokens: nothing can be predicted")]
+    TooShort {
+        /// The text.
+        uri: String,
+    },
+    /// A configuration that cannot be read.
+    #[error("cannot read the configuration `{}`: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A way to store weights that does not exist.
+    #[error("weights are not stored as `{storage}`")]
+    Storage {
+        /// What was asked for.
+        storage: String,
+        /// Those that exist.
+        names: String,
+    },
     /// Nothing to share out.
     #[error("`{uri}` {reason}")]
     NoParts {
@@ -133,19 +155,21 @@ pub fn of_run(error: &RunError) -> Exit {
 }
 
 /// The exit code of a run.
-pub fn of_all(entries: &[Entry], errors: &[Option<RunError>], signal: Option<u8>) -> Exit {
-    if let Some(signal) = signal {
-        return Exit::Stopped(signal);
-    }
-    if let [Some(error)] = errors {
+///
+/// - `is_batch`: whether there could have been more documents than one
+pub fn of_all(entries: &[Entry], errors: &[Option<RunError>], is_batch: bool) -> Exit {
+    if let ([Some(error)], false) = (errors, is_batch) {
         return of_run(error);
     }
-    let mut errors = errors.iter().flatten().peekable();
-    if errors.peek().is_none() {
+    let failures: Vec<&RunError> = errors.iter().flatten().collect();
+    if failures.is_empty() {
         let all_met = entries.iter().all(|entry| entry.gates_unmet.is_empty());
         return if all_met { Exit::Done } else { Exit::Gate };
     }
-    errors.find(|error| error.ends_the_run()).map_or(Exit::SomeFailed, of_run)
+    if let Some(error) = failures.iter().find(|error| error.ends_the_run()) {
+        return of_run(error);
+    }
+    if failures.iter().all(|error| error.is_passing()) { Exit::TryAgain } else { Exit::SomeFailed }
 }
 
 /// An error and the way out, as people see them.
@@ -196,7 +220,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         Failure::Plan { .. } | Failure::Changed { .. } => {
             Some("make a new one with `longsum plan`".to_owned())
         }
-        Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,
+        Failure::Config { .. } => Some("it is the `config.json` beside a model's weights".to_owned()),
+        Failure::Storage { names, .. } => Some(format!("there are {names}")),
+        Failure::TooShort { .. } | Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,
         Failure::NoSuchModel { .. } => Some(
             "leave --model out for the built-in one, or give a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name"
                 .to_owned(),

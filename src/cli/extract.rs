@@ -11,13 +11,13 @@ use super::exit::{self, Exit};
 /// Reads every document asked for and writes what was found in it.
 pub fn run(args: &Extract) -> Result<Exit> {
     let (place, reading) = (&args.place, &args.reading);
-    let inputs = super::find(place)?.inputs;
+    let (how, isolate) = (super::how(reading), super::isolate(reading)?);
+    let inputs = super::find(place, &isolate)?.inputs;
     let extension = match args.format {
         ExtractFormat::Json => "json",
         ExtractFormat::Text => "txt",
     };
     let output = Output::new(place.output.as_deref(), &place.inputs, &inputs, extension)?;
-    let (how, isolate) = (super::how(reading), super::isolate(reading)?);
     let mut exit = Exit::Done;
     for input in &inputs {
         match isolate.read(input, &how, reading.pages, &|| false) {

@@ -1,11 +1,14 @@
 //! The command line: the only place that knows clap, indicatif and anyhow.
 
 mod args;
+mod bench;
 mod dry_run;
 mod eval;
 mod exit;
 mod extract;
+mod models;
 mod parts;
+mod ppl;
 mod progress;
 mod signals;
 mod table;
@@ -15,7 +18,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -32,12 +35,11 @@ use longsum::memory;
 use longsum::prompt::Prompts;
 use longsum::report::{self, Entry, Model, RUN_SCHEMA, Report, Run, RunTimings, Tool};
 use longsum::stream::Decoding;
-use longsum::summary::{Evidence, Options, Reader};
+use longsum::summary::{Evidence, Options, Reader, check};
 
 use args::{Args, Command, Job, SchemaOf};
 use exit::{Exit, Failure};
 use progress::Progress;
-use signals::Signals;
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
@@ -63,11 +65,17 @@ pub fn main() -> ExitCode {
         Some(Command::ReadOne) => isolate::serve().map(|()| Exit::Done).map_err(Into::into),
         Some(Command::Extract(args)) => extract::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Ppl(args)) => ppl::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Models(args)) => models::run(&args),
         None => run(&args.job),
     };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => {
+    match (result, signals::number()) {
+        // All was done before the signal came.
+        (Ok(Exit::Done), _) => Exit::Done.into(),
+        (_, Some(signal)) => Exit::Stopped(signal).into(),
+        (Ok(exit), None) => exit.into(),
+        (Err(error), None) => {
             exit::tell(&error);
             exit::of(&error).into()
         }
@@ -76,25 +84,30 @@ pub fn main() -> ExitCode {
 
 /// Summarizes every document asked for.
 fn run(job: &Job) -> Result<Exit> {
-    let found = find(&job.place)?;
+    let isolate = isolate(&job.reading)?;
+    let found = find(&job.place, &isolate)?;
     let mut inputs = found.inputs;
-    if let Some(shard) = job.shard {
-        let n_bytes: Vec<u64> = inputs.iter().map(Input::n_bytes).collect();
-        inputs = shard.pick(&n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
-    }
     let format = report::Format::from(job.format);
-    let place = &job.place;
-    let output = match (job.dry_run, place.output.as_deref()) {
-        (true, None) => Output::Stdout(None),
-        (_, path) => Output::new(path, &place.inputs, &inputs, format.extension())?,
+    let (path, arguments) = (job.place.output.as_deref(), &job.place.inputs);
+    let extension = format.extension();
+    // Where reports go is the same for every shard.
+    let output = if job.dry_run {
+        Output::looked_at(path, arguments, &inputs, extension)?
+    } else {
+        Output::new(path, arguments, &inputs, extension)?
     };
+    let archive = job.shard.map(|_| Archive::of(&inputs));
+    if let (Some(shard), Some(archive)) = (job.shard, &archive) {
+        inputs = shard.pick(&archive.n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
+    }
     let context = Context::new(&job.making, &job.reading, job.quiet)?.with_care(&job.care);
     let started = Instant::now();
     let batch = Batch {
         format,
         force: job.force,
         n_jobs: job.jobs.unwrap_or_else(|| batch::n_jobs(&context.reader(), inputs.len())),
-        ..context.batch(&output, &job.gates)
+        gates: job.gates.fail_on.clone(),
+        ..context.batch(&output)
     };
     if job.dry_run {
         return dry_run::run(&batch, &inputs);
@@ -102,13 +115,14 @@ fn run(job: &Job) -> Result<Exit> {
     let outcomes = batch.run(&inputs, &context.progress.documents(&inputs));
     let (entries, errors): (Vec<Entry>, Vec<Option<RunError>>) =
         outcomes.into_iter().map(|outcome| (outcome.entry, outcome.error)).unzip();
-    let exit = exit::of_all(&entries, &errors, context.signals.number());
+    let exit = exit::of_all(&entries, &errors, output.is_folder());
     if output.is_folder() {
         let run = Run {
             schema: RUN_SCHEMA,
             tool: Tool::this(),
             model: context.about.clone(),
             shard: job.shard.map(|shard| shard.to_string()),
+            archive_sha256: archive.map(|archive| archive.sha256),
             counts: Run::count(&entries),
             passed_over: found.passed_over,
             timings: RunTimings {
@@ -120,17 +134,32 @@ fn run(job: &Job) -> Result<Exit> {
             documents: entries,
         };
         context.progress.say(&table::of(&run));
+        let archive = run.archive_sha256.as_deref().unwrap_or_default();
+        for other in job
+            .shard
+            .iter()
+            .flat_map(|shard| shard.strangers(&|name| output.read_file(name), archive))
+        {
+            say(&format!(
+                "warning: `{}` is of a run that found other documents: some may be in no shard; run all shards again once the archive is complete",
+                other.display()
+            ));
+        }
         let part = job.shard.map(|shard| format!("-{}", shard.file_part()));
         let name = format!("run{}.json", part.unwrap_or_default());
         let text = serde_json::to_string_pretty(&run)? + "\n";
-        output.write_to(Path::new(&name), text.as_bytes())?;
+        if let Err(error) = output.write_to(Path::new(&name), text.as_bytes()) {
+            if exit == Exit::Done {
+                return Err(error.into());
+            }
+            exit::tell(&error.into()); // the first thing that went wrong tells more
+        }
     }
     Ok(exit)
 }
 
 /// What every command that summarizes needs: a model, and how documents are read.
 struct Context {
-    signals: Signals,
     progress: Progress,
     loaded: Loaded,
     about: Model,
@@ -142,13 +171,15 @@ struct Context {
 
 impl Context {
     fn new(making: &args::Making, reading: &args::Reading, quiet: bool) -> Result<Self> {
-        let signals = Signals::listen()?;
         let progress = Progress::new(quiet);
         let options = options(making, reading)?;
         let (loaded, revision) = load(&making.model, &progress)?;
         let about = batch::about(&loaded, &making.model, revision);
+        check(&batch::reader(&loaded, &about), &options)?;
         let (how, isolate) = (how(reading), isolate(reading)?);
-        Ok(Self { signals, progress, loaded, about, options, how, isolate, care: None })
+        // From here on there is something to save.
+        signals::listen()?;
+        Ok(Self { progress, loaded, about, options, how, isolate, care: None })
     }
 
     fn with_care(mut self, care: &args::Care) -> Self {
@@ -160,12 +191,8 @@ impl Context {
         batch::reader(&self.loaded, &self.about)
     }
 
-    fn is_stopped(&self) -> bool {
-        self.signals.stop.load(Ordering::Relaxed)
-    }
-
     /// One document at a time, unless said otherwise.
-    fn batch<'a>(&'a self, output: &'a Output, gates: &'a args::GateArgs) -> Batch<'a> {
+    fn batch<'a>(&'a self, output: &'a Output) -> Batch<'a> {
         let care = self.care.as_ref();
         Batch {
             reader: self.reader(),
@@ -174,34 +201,43 @@ impl Context {
             isolate: &self.isolate,
             output,
             format: report::Format::Json,
-            gates: &gates.fail_on,
+            gates: report::Gates::default(),
             force: false,
             n_jobs: NonZeroUsize::MIN,
             n_retries: care.map_or(0, |care| care.retries),
             n_most_secs: care.and_then(|care| care.time_limit),
             checkpoint: Duration::from_secs_f64(care.map_or(0.0, |care| care.checkpoint)),
-            stop: &self.signals.stop,
-        }
-    }
-
-    /// How a command ends whose result is this.
-    fn ended(&self, result: Result<(), RunError>) -> Result<Exit> {
-        match (result, self.signals.number()) {
-            (Ok(()), _) => Ok(Exit::Done),
-            (Err(_), Some(signal)) => Ok(Exit::Stopped(signal)),
-            (Err(error), None) => Err(error.into()),
+            stop: signals::stop(),
+            halt: AtomicBool::new(false),
         }
     }
 }
 
+/// All documents of an archive, as every shard should find them.
+struct Archive {
+    n_bytes: Vec<u64>,
+    sha256: String,
+}
+
+impl Archive {
+    fn of(inputs: &[Input]) -> Self {
+        let n_bytes: Vec<u64> = inputs.iter().map(Input::n_bytes).collect();
+        let mut all = String::new();
+        for (input, n) in inputs.iter().zip(&n_bytes) {
+            all.push_str(&format!("{n} {}\0", input.name()));
+        }
+        Self { n_bytes, sha256: batch::sha256_hex(all.as_bytes()) }
+    }
+}
+
 /// The documents that the arguments mean.
-fn find(place: &args::Where) -> Result<Found> {
+fn find(place: &args::Where, isolate: &Isolate) -> Result<Found> {
     let search = Search {
         paths: place.inputs.clone(),
         globs: place.glob.clone(),
         skip: place.output.clone(),
     };
-    Ok(search.find()?)
+    Ok(search.find(&|path| isolate.members(path))?)
 }
 
 /// How documents are read.
@@ -213,10 +249,13 @@ fn how(reading: &args::Reading) -> document::Reading {
 
 /// Where documents are read: in this program once more.
 fn isolate(reading: &args::Reading) -> Result<Isolate> {
+    // The very program that runs, also if another one was installed in its place meanwhile.
+    let this = Path::new("/proc/self/exe");
+    let program = if this.exists() { this.to_owned() } else { std::env::current_exe()? };
     Ok(Isolate {
-        program: std::env::current_exe()?,
+        program,
         args: vec!["read-one".into()],
-        limits: Limits { n_secs: reading.n_secs(), n_mib: Some(reading.read_memory) },
+        limits: Limits { n_secs: reading.n_secs(), n_mib: Some(reading.n_mib()) },
     })
 }
 
@@ -280,6 +319,14 @@ fn find_model(id: &str, progress: &Progress) -> Result<(PathBuf, Option<String>)
 }
 
 /// Writes to standard error, which may be closed.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+fn say(lines: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", plain(lines));
+}
+
+/// Names and documents can hold anything: nothing in them may steer a terminal.
+fn plain(text: &str) -> String {
+    // Control characters, but also those that turn the direction of what follows.
+    let turns = |c| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let is_safe = |c: char| !turns(c) && (!c.is_control() || matches!(c, '\n' | '\t'));
+    text.chars().map(|c| if is_safe(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::path::Path;
+use std::slice;
 
 use anyhow::Result;
-use longsum::batch::{Batch, Input, Output, PartOf, RunError, Shard, Store, read_parts};
+use longsum::batch::{
+    Batch, Input, Output, PartOf, Place, RunError, Shard, Store, WriteError, read_parts,
+};
 use longsum::document::Document;
+use longsum::event::Event;
 use longsum::report::{Facts, Report};
 use longsum::summary::parts;
 use serde::{Deserialize, Serialize};
 
-use super::args::{GateArgs, Making, Map, Merge, Plan, Reading};
+use super::args::{Making, Map, Merge, Plan, Reading};
 use super::exit::{Exit, Failure};
 use super::{Context, say};
 
@@ -41,10 +45,10 @@ struct Part {
 /// Says which parts a document has.
 pub fn plan(args: &Plan) -> Result<Exit> {
     let input = Input::at(&args.file);
-    let output = Output::new(args.output.as_deref(), &[], std::slice::from_ref(&input), "json")?;
+    let (arguments, inputs) = (slice::from_ref(&args.file), slice::from_ref(&input));
+    let output = Output::new(args.output.as_deref(), arguments, inputs, "json")?;
     let context = Context::new(&args.making, &args.reading, true)?;
-    let no_gates = GateArgs { fail_on: longsum::report::Gates::default() };
-    let batch = context.batch(&output, &no_gates);
+    let batch = context.batch(&output);
     let document = batch.read(&input)?;
     let of = parts(&context.reader(), &document, &context.options)?;
     if of.is_empty() {
@@ -60,7 +64,7 @@ pub fn plan(args: &Plan) -> Result<Exit> {
     let plan = PlanFile {
         schema: SCHEMA.to_owned(),
         document: args.file.clone(),
-        key: batch.keys().of(&document.source.sha256),
+        key: batch.keys().of(&document.source.sha256, input.relative()),
         sha256: document.source.sha256,
         making: args.making.clone(),
         reading: args.reading.clone(),
@@ -91,7 +95,7 @@ impl PlanFile {
     /// The document, if it is still what was planned.
     fn document(&self, batch: &Batch<'_>) -> Result<Document> {
         let document = batch.read(&self.input())?;
-        let key = batch.keys().of(&document.source.sha256);
+        let key = batch.keys().of(&document.source.sha256, self.input().relative());
         let changed = match (document.source.sha256 == self.sha256, key == self.key) {
             (true, true) => return Ok(document),
             (false, _) => "the document",
@@ -119,7 +123,7 @@ pub fn map(args: &Map) -> Result<Exit> {
         return Err(Failure::NoSuchPart { part: args.part.clone(), n_parts }.into());
     }
     let part = PartOf { key: plan.key.clone(), part, n_parts };
-    let store = Store::open(&args.output)?;
+    let store = Store::open(&args.output, &Place::new)?;
     if part.read(&store).is_ok() {
         if !args.quiet {
             say(&format!(
@@ -132,13 +136,19 @@ pub fn map(args: &Map) -> Result<Exit> {
     store.check()?;
     let output = Output::Folder("jsonl", store);
     let context = Context::new(&plan.making, &plan.reading, args.quiet)?.with_care(&args.care);
-    let no_gates = GateArgs { fail_on: longsum::report::Gates::default() };
-    let batch = context.batch(&output, &no_gates);
-    let document = plan.document(&batch)?;
-    let bar = context.progress.one(&plan.input().name());
-    let result = batch.map(&document, &part, &mut |event| bar.event(&event));
+    let batch = context.batch(&output);
+    let (input, document) = (plan.input(), plan.document(&batch)?);
+    let bar = context.progress.one(&input.name());
+    let mut warnings = Vec::new();
+    let mut observe = |event: Event<'_>| bar.event(&event);
+    let done = batch.map((&input, &document), &part, &mut warnings, &mut observe);
     bar.clear();
-    context.ended(result)
+    warn(&input, &warnings);
+    Ok(done.map(|()| Exit::Done)?)
+}
+
+fn warn(input: &Input, warnings: &[String]) {
+    warnings.iter().for_each(|warning| say(&format!("warning: {}: {warning}", input.name())));
 }
 
 /// Makes the report from all parts.
@@ -146,34 +156,30 @@ pub fn merge(args: &Merge) -> Result<Exit> {
     let plan = PlanFile::read(&args.plan)?;
     let input = plan.input();
     let format = longsum::report::Format::from(args.format);
-    let output = Output::new(
-        args.output.as_deref(),
-        std::slice::from_ref(&plan.document),
-        std::slice::from_ref(&input),
-        format.extension(),
-    )?;
-    let steps = read_parts(&Store::open(&args.notes)?, &plan.key, plan.parts.len())?;
+    let (arguments, inputs) = (slice::from_ref(&plan.document), slice::from_ref(&input));
+    let output = Output::new(args.output.as_deref(), arguments, inputs, format.extension())?;
+    let notes = Store::open(&args.notes, &Place::new)?;
+    let steps = read_parts(&notes, &plan.key, plan.parts.len())?;
     let context = Context::new(&plan.making, &plan.reading, args.quiet)?.with_care(&args.care);
-    let batch = context.batch(&output, &args.gates);
+    let batch = context.batch(&output);
     let document = plan.document(&batch)?;
     let bar = context.progress.one(&input.name());
     let finish = |report: Report| {
-        let failed = |e: serde_json::Error| longsum::batch::WriteError::Stdout(e.into());
-        let text = format.render(&report).map_err(failed)?;
-        output.write(&input, text.as_bytes())?;
+        let file = || args.output.clone().unwrap_or_default();
+        let failed = |e: serde_json::Error| WriteError::File { path: file(), source: e.into() };
+        output.write(&input, format.render(&report).map_err(failed)?.as_bytes())?;
         Ok(report)
     };
-    let made = batch.merge(&document, steps, &mut |event| bar.event(&event), finish);
+    let mut warnings = Vec::new();
+    let mut observe = |event: Event<'_>| bar.event(&event);
+    let made = batch.merge((&input, &document), steps, &mut warnings, &mut observe, finish);
     bar.clear();
-    let report = match made {
-        Ok(report) => report,
-        Err(error) => return context.ended(Err(error)),
-    };
-    let facts = Facts::of(&report);
+    warn(&input, &warnings);
+    let facts = Facts::of(&made?);
+    let unmet = args.gates.fail_on.unmet(&facts);
     if let Some(reason) = facts.reason {
         return Err(RunError::NoSummary(reason).into());
     }
-    let unmet = args.gates.fail_on.unmet(&Facts::of(&report));
     unmet.iter().for_each(|gate| say(&format!("gate not met: {}: {gate}", input.name())));
     Ok(if unmet.is_empty() { Exit::Done } else { Exit::Gate })
 }

@@ -10,7 +10,7 @@ use longsum::batch::{Input, Outcome, Watch};
 use longsum::event::Event;
 use longsum::report::{Fate, Report, Status};
 
-use super::{exit, say};
+use super::{exit, plain, say};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -128,6 +128,15 @@ impl Documents {
     }
 }
 
+impl Drop for Documents {
+    fn drop(&mut self) {
+        if let Some(all) = &self.all {
+            all.finish_and_clear();
+        }
+        let _ = self.screen.clear();
+    }
+}
+
 impl Watch for Documents {
     fn began(&self, at: usize, input: &Input) {
         let bar = match &self.all {
@@ -139,9 +148,14 @@ impl Watch for Documents {
     }
 
     fn event(&self, at: usize, event: &Event<'_>) {
-        if let Some(bar) = self.bars.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&at) {
-            bar.event(event);
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bar) = bars.get_mut(&at) else { return };
+        if let Event::Resumed { n_steps } = event
+            && !self.quiet
+        {
+            self.say(&format!("{}: goes on after {n_steps} steps of an earlier run", bar.name));
         }
+        bar.event(event);
     }
 
     fn ended(&self, at: usize, outcome: &Outcome, report: Option<&Report>) {
@@ -198,9 +212,9 @@ pub struct DocumentBar {
 impl DocumentBar {
     fn new(bar: ProgressBar, name: &str) -> Self {
         bar.set_style(style("{spinner} {msg}"));
-        bar.set_message(format!("{name}: reading"));
+        bar.set_message(format!("{}: reading", plain(name)));
         bar.enable_steady_tick(TICK);
-        Self { bar, name: name.to_owned(), started: Instant::now(), tally: Tally::default() }
+        Self { bar, name: plain(name), started: Instant::now(), tally: Tally::default() }
     }
 
     /// Takes in what happened.
@@ -213,6 +227,7 @@ impl DocumentBar {
                 self.bar.reset_eta();
                 self.started = Instant::now();
             }
+            Event::Resumed { .. } => self.bar.reset_eta(),
             Event::ChunkFed { last_page, n_tokens, .. } => {
                 self.tally.page = last_page;
                 self.tally.n_tokens += n_tokens;
@@ -246,15 +261,20 @@ fn closing(name: &str, report: &Report) -> String {
     let count = |ranges: &[(u32, u32)]| ranges.iter().map(|(a, b)| b - a + 1).sum::<u32>();
     let units = report.source.pages_are;
     let mut line = format!(
-        "{}: {}, {}, {} tokens in {:.1} s (reading {:.0} tokens/s, writing {:.0} tokens/s)",
-        name,
+        "{name}: {}, {}, {} tokens in {:.1} s",
         counted(report.source.n_pages as usize, units),
         counted(report.chunks.len(), "chunks"),
         usage.tokens_document,
         timings.total_secs,
-        timings.prefill_tokens_per_sec,
-        timings.decode_tokens_per_sec,
     );
+    let rates =
+        [("reading", timings.prefill_tokens_per_sec), ("writing", timings.decode_tokens_per_sec)];
+    let rates = rates.iter().filter(|(_, rate)| *rate > 0.0);
+    let rates: Vec<String> =
+        rates.map(|(what, rate)| format!("{what} {rate:.0} tokens/s")).collect();
+    if !rates.is_empty() {
+        line.push_str(&format!(" ({})", rates.join(", ")));
+    }
     for (what, ranges) in [
         ("need OCR", &coverage.needs_ocr),
         ("failed", &coverage.failed),

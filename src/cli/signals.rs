@@ -2,35 +2,33 @@
 //! it ends at once.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Which signal came.
-pub struct Signals {
-    /// Whether one came.
-    pub stop: Arc<AtomicBool>,
-    number: Arc<AtomicUsize>,
+static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static NUMBER: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// From now on signals are noted; until now they end the program, which has nothing to save.
+pub fn listen() -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds nothing noted yet, and who sees it noted sees which.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&STOP))?;
+        let number = usize::try_from(signal).unwrap_or_default();
+        flag::register_usize(signal, Arc::clone(&NUMBER), number)?;
+        flag::register(signal, Arc::clone(&STOP))?;
+    }
+    Ok(())
 }
 
-impl Signals {
-    /// From now on signals are noted.
-    pub fn listen() -> io::Result<Self> {
-        let (stop, number) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds nothing noted yet.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
-            flag::register(signal, Arc::clone(&stop))?;
-            let number_of = usize::try_from(signal).unwrap_or_default();
-            flag::register_usize(signal, Arc::clone(&number), number_of)?;
-        }
-        Ok(Self { stop, number })
-    }
+/// Whether one came.
+pub fn stop() -> &'static AtomicBool {
+    &STOP
+}
 
-    /// The signal that came, if one did.
-    pub fn number(&self) -> Option<u8> {
-        u8::try_from(self.number.load(Ordering::Relaxed)).ok().filter(|&n| n > 0)
-    }
+/// The signal that came, if one did.
+pub fn number() -> Option<u8> {
+    u8::try_from(NUMBER.load(Ordering::Relaxed)).ok().filter(|&n| n > 0)
 }

@@ -2,16 +2,19 @@
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use longsum::batch::{Batch, Input, Output, RunError};
-use longsum::report::{Gates, Report};
+use longsum::report::Report;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Context;
-use super::args::{GateArgs, Worker};
+use super::args::Worker;
 use super::exit::Exit;
+use super::{Context, say, signals};
 
 /// One line of standard input.
 #[derive(Debug, Deserialize)]
@@ -39,35 +42,51 @@ enum Answer {
     Error { message: String, hint: Option<String>, retry: bool },
 }
 
+/// How often it is asked whether to stop while there is nothing to do.
+const TICK: Duration = Duration::from_millis(50);
+
 /// Answers every line, until there are no more.
 pub fn run(args: &Worker) -> Result<Exit> {
     let context = Context::new(&args.making, &args.reading, true)?.with_care(&args.care);
-    let input = Input::Stdin;
-    let output = Output::new(None, &[], &[input], "json")?;
-    let no_gates = GateArgs { fail_on: Gates::default() };
-    let batch = context.batch(&output, &no_gates);
-    let mut stdin = io::stdin().lock();
-    let mut line = Vec::new();
+    let output = Output::new(None, &[], &[Input::Stdin], "json")?;
+    let batch = context.batch(&output);
+    let lines = lines();
     loop {
-        line.clear();
-        if stdin.read_until(b'\n', &mut line)? == 0 || context.is_stopped() {
-            break;
-        }
+        let line = match lines.recv_timeout(TICK) {
+            _ if signals::number().is_some() => break,
+            Ok(line) => line?,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Ok(Exit::Done),
+        };
         if line.trim_ascii().is_empty() {
             continue;
         }
         let reply = answer(&batch, &line);
-        if context.is_stopped() && matches!(reply.answer, Answer::Error { .. }) {
+        if signals::number().is_some() && matches!(reply.answer, Answer::Error { .. }) {
             break; // it was stopped, not answered
         }
         let mut text = serde_json::to_vec(&reply)?;
         text.push(b'\n');
         let mut stdout = io::stdout().lock();
         if stdout.write_all(&text).and_then(|()| stdout.flush()).is_err() {
-            break; // nobody listens any more
+            return Ok(Exit::Done); // nobody listens any more
         }
     }
-    Ok(context.signals.number().map_or(Exit::Done, Exit::Stopped))
+    Ok(signals::number().map_or(Exit::Done, Exit::Stopped))
+}
+
+/// The lines of standard input, one read ahead.
+fn lines() -> Receiver<io::Result<Vec<u8>>> {
+    let (send, receive) = mpsc::sync_channel(1);
+    thread::spawn(move || {
+        for line in io::stdin().lock().split(b'\n') {
+            let is_last = line.is_err();
+            if send.send(line).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    receive
 }
 
 fn answer(batch: &Batch<'_>, line: &[u8]) -> Reply {
@@ -93,7 +112,10 @@ fn answer(batch: &Batch<'_>, line: &[u8]) -> Reply {
             return Reply { custom_id, answer: wrong(message.to_owned()) };
         }
     };
-    let answer = match batch.report(&input) {
+    let mut warnings = Vec::new();
+    let made = batch.report(&input, &mut warnings);
+    warnings.iter().for_each(|warning| say(&format!("warning: {}: {warning}", input.name())));
+    let answer = match made {
         Ok(report) => match &report.reason {
             None => Answer::Report(Box::new(report)),
             Some(reason) => failed(&RunError::NoSummary(reason.clone())),

@@ -164,7 +164,7 @@ impl Parts {
             Ok(Ok((decoded, warning))) => {
                 self.warnings.extend(warning);
                 let rendered =
-                    if extension == "txt" { decoded } else { html::render(&decoded, false).0 };
+                    if extension == "txt" { decoded } else { html::render(&decoded, false).text };
                 self.chunks.insert(relation.id.clone(), rendered);
             }
             Ok(Err(error)) => faults.push(Fault::Damaged(error.to_string())),

@@ -13,49 +13,42 @@ use std::ops::Range;
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE};
 
 use self::tree::{Kind, Manner, Node, Role};
-use super::{
-    Aside, AsideKind, Document, DocumentError, Heading, Page, PageStatus, Source, Warning, clean,
-    text,
-};
+use super::build::Builder;
+use super::{Aside, AsideKind, Document, DocumentError, Heading, Source, Warning, clean, text};
 
-pub(super) fn read(source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
+pub(super) fn read(mut source: Source, bytes: &[u8]) -> Result<Document, DocumentError> {
     let (decoded, warning) = decode(&source.uri, bytes)?;
-    let (text, headings, title) = render(&decoded, is_xml(&decoded));
-    let status = if text.is_empty() { PageStatus::Empty } else { PageStatus::Text };
-    let page = Page { number: 1, label: None, range: 0..text.len(), status };
-    let mut document = Document::new(source, text, vec![page]);
-    document.headings = headings;
-    document.source.title = title;
-    document.settle_title();
-    document.warnings.extend(warning);
-    Ok(document)
+    let rendered = render(&decoded, is_xml(&decoded));
+    source.title = rendered.title;
+    let mut builder = Builder::default();
+    builder.begin_page(None);
+    builder.passage_with_asides(&rendered.text, &rendered.headings, &rendered.asides);
+    builder.warnings.extend(warning);
+    Ok(builder.finish(source))
 }
 
-/// The text for reading, the headings in it and the title of a page of HTML, or of XHTML, where an
-/// element may end with its own start tag.
-pub(super) fn render(html: &str, is_xml: bool) -> (String, Vec<Heading>, Option<String>) {
-    let nodes = tree::parse(html, Manner { is_xml, is_book: false });
-    let (writer, title) = write(nodes);
-    (writer.text, writer.headings, title)
-}
-
-/// A part of a book as text: its headings, and what is kept and not read.
+/// What is for reading in a page.
 #[derive(Debug)]
 pub(super) struct Rendered {
     pub(super) text: String,
     pub(super) headings: Vec<Heading>,
     /// Without the white space behind them.
     pub(super) asides: Vec<Aside>,
+    pub(super) title: Option<String>,
 }
 
-/// The text of a part of a book, where nothing is beside the text but what is hidden.
+/// A page of HTML, or of XHTML, where an element may end with its own start tag.
+pub(super) fn render(html: &str, is_xml: bool) -> Rendered {
+    write(tree::parse(html, Manner { is_xml, is_book: false }))
+}
+
+/// A part of a book, where nothing is beside the text but what is hidden.
 pub(super) fn render_book(html: &str, is_xml: bool) -> Rendered {
-    let (writer, _) = write(tree::parse(html, Manner { is_xml, is_book: true }));
-    Rendered { text: writer.text, headings: writer.headings, asides: writer.asides }
+    write(tree::parse(html, Manner { is_xml, is_book: true }))
 }
 
 /// Writes what is for reading, and finds the title.
-fn write(mut nodes: Vec<Node>) -> (Writer, Option<String>) {
+fn write(mut nodes: Vec<Node>) -> Rendered {
     drop_what_is_beside(&mut nodes);
     let mut writer = Writer::default();
     for part in parts(&nodes) {
@@ -63,7 +56,7 @@ fn write(mut nodes: Vec<Node>) -> (Writer, Option<String>) {
     }
     writer.finish();
     let title = title(&nodes, &writer.text, &writer.headings);
-    (writer, title)
+    Rendered { text: writer.text, headings: writer.headings, asides: writer.asides, title }
 }
 
 /// Whether a page begins as XHTML does.
@@ -470,10 +463,7 @@ impl Writer {
         }
         let is_after_heading =
             self.headings.last().is_some_and(|heading| heading.range.end == self.text.len());
-        let is_after_aside =
-            self.asides.last().is_some_and(|aside| aside.range.end == self.text.trim_end().len());
-        let begins_aside = matches!(self.aside, Some((_, None)));
-        let is_apart = is_after_heading || is_after_aside || begins_aside;
+        let is_apart = is_after_heading || self.is_at_aside();
         if self.mark.take().is_some() || self.is_new_list || is_apart {
             self.part(1);
         } else {
@@ -553,7 +543,13 @@ impl Writer {
     /// Adds preformatted text, without the blank lines at its beginning.
     fn lines(&mut self, lines: &str) {
         let is_first = self.n_breaks > 0 || self.mark.is_some() || self.text.is_empty();
-        let lines = if is_first { lines.trim_start_matches('\n') } else { lines };
+        let lines = if is_first && self.is_at_aside() {
+            lines.trim_start()
+        } else if is_first {
+            lines.trim_start_matches('\n')
+        } else {
+            lines
+        };
         if !lines.is_empty() {
             self.begin().push_str(lines);
         }
@@ -561,6 +557,7 @@ impl Writer {
 
     /// Writes what stands before the next word. Returns where the word goes.
     fn begin(&mut self) -> &mut String {
+        let is_at_aside = self.is_at_aside();
         if let Some(cells) = &mut self.row {
             if cells.is_empty() {
                 cells.push(String::new()); // words of a row before its first cell
@@ -584,17 +581,23 @@ impl Writer {
         } else if is_apart && !self.text.ends_with(char::is_whitespace) {
             self.text.push(' ');
         }
-        let mut mark = self.mark.take().unwrap_or_default();
         if let Some((_, start @ None)) = &mut self.aside {
             *start = Some(self.text.len());
-            // An aside is not set in: the spaces would be of the sentence before it.
-            mark.drain(..mark.len() - mark.trim_start().len());
         }
-        self.text.push_str(&mark);
+        let mark = self.mark.take().unwrap_or_default();
+        self.text.push_str(if is_at_aside { mark.trim_start() } else { &mark });
         if let Some((_, start @ None)) = &mut self.heading {
             *start = Some(self.text.len());
         }
         &mut self.text
+    }
+
+    /// Whether the next word begins an aside, or is the first behind one. Nothing is set in there: the
+    /// spaces would be of the sentence before, and that is read where this one is not, or not where
+    /// this one is.
+    fn is_at_aside(&self) -> bool {
+        let is_behind = |aside: &Aside| self.text[aside.range.end..].trim_start().is_empty();
+        matches!(self.aside, Some((_, None))) || self.asides.last().is_some_and(is_behind)
     }
 
     fn finish(&mut self) {

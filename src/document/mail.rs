@@ -365,8 +365,8 @@ impl Reader<'_> {
     fn html(&mut self, bytes: &[u8], charset: Option<&str>, level: u8) -> Option<Block> {
         if charset.is_some() {
             let words = self.decode(bytes, charset)?;
-            let (text, headings, _) = html::render(&words, html::is_xml(&words));
-            return body(text, headings, level, false);
+            let page = html::render(&words, html::is_xml(&words));
+            return body(page.text, page.headings, level, false);
         }
         // The page itself may state its encoding.
         let page = html::read(super::source("", &[]), bytes).ok()?;

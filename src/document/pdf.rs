@@ -16,6 +16,7 @@ mod ligature;
 mod lines;
 mod page;
 mod reflow;
+mod second;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -25,6 +26,7 @@ use pdfboss_core::{DocumentSeed, Error, OutlineItem};
 
 use self::page::{Reader, Sheet};
 use self::reflow::Vocabulary;
+use self::second::Second;
 use super::{Document, DocumentError, PageStatus, Source, Warning, clean};
 
 /// Fewer letters than this on a scanned page are a stamp, not its text.
@@ -115,15 +117,21 @@ fn without_table(bytes: &[u8]) -> Vec<u8> {
 /// All pages as lines. What the backend remembers is thrown away after each batch.
 fn read_sheets(seed: &DocumentSeed, n_pages: usize, warnings: &mut Vec<Warning>) -> Vec<Sheet> {
     let mut sheets = Vec::with_capacity(n_pages);
+    let mut second = Second::default();
     let mut n_named = 0;
     for start in (0..n_pages).step_by(N_BATCH) {
         let file = pdfboss_core::Document::from_seed(seed.clone());
         let mut reader = Reader::new(&file);
         let batch = (start..n_pages.min(start + N_BATCH)).map(|index| reader.take(index)).collect();
-        sheets.extend(lines::lay_out(batch));
+        let mut laid_out = lines::lay_out(batch);
+        for (index, sheet) in (start..).zip(&mut laid_out) {
+            second.look_at(&file, index, sheet);
+        }
+        sheets.extend(laid_out);
         n_named += reader.n_ligatures;
         warnings.append(&mut reader.warnings);
     }
+    second.report(warnings);
     report_ligatures(&mut sheets, n_named, warnings);
     sheets
 }

@@ -33,7 +33,7 @@ impl Loaded {
         let salience = Salience::new(&heads, folder.spec.n_embd).map_err(model)?;
         let weights = serde_json::from_slice(SELECTION).map_err(|e| damaged(e.to_string()))?;
         let mut hash = Sha256::new();
-        [WEIGHTS, SALIENCE, SELECTION].iter().for_each(|part| hash.update(part));
+        [CONFIG, TOKENIZER, WEIGHTS, SALIENCE, SELECTION].iter().for_each(|part| hash.update(part));
         let loaded = Self {
             decoder: decoder(folder.spec.clone(), &folder, path, DType::F32, device)?,
             tokenizer: Tokenizer::from_json_bytes(TOKENIZER)?,

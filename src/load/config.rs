@@ -122,7 +122,8 @@ impl Config<'_> {
 /// [`LoadError::Family`] for a family that is not supported; [`LoadError::Config`] for a value
 /// that is missing or makes no sense.
 pub fn parse(json: &Value) -> Result<Spec, LoadError> {
-    let config = Config { json };
+    let renamed = renamed(json);
+    let config = Config { json: renamed.as_ref().unwrap_or(json) };
     let family = config
         .text(&["model_type"])
         .ok_or_else(|| {
@@ -170,6 +171,21 @@ pub fn parse(json: &Value) -> Result<Spec, LoadError> {
     }
     refuse_unstreamable(&config, &spec)?;
     Ok(spec)
+}
+
+/// Falcon by the names it had before transformers knew it: the larger one, with several key heads, and
+/// the smaller ones.
+fn renamed(json: &Value) -> Option<Value> {
+    let kind = json.get("model_type").and_then(Value::as_str)?;
+    let is_new = match kind {
+        "RefinedWeb" => true,
+        "RefinedWebModel" => false,
+        _ => return None,
+    };
+    let mut json = json.clone();
+    json["model_type"] = "falcon".into();
+    json["new_decoder_architecture"] = is_new.into();
+    Some(json)
 }
 
 /// Tokens seen at once. A native sliding window (Mistral 7B v0.1) is all such a model ever saw.

@@ -119,7 +119,7 @@ fn open_folder(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
         tokenizer,
         chat: folder_chat(path)?,
         stops: Vec::new(),
-        sha256: sha256(&folder.files)?,
+        sha256: sha256(&read_of(path, &folder.files))?,
         quantization: None,
         dtype,
         extractor,
@@ -203,6 +203,22 @@ fn ids(value: Option<&Value>) -> Vec<u32> {
         None => Vec::new(),
     }
 }
+
+/// All files of a folder that decide what its model does: the weights, and what says how to use them.
+fn read_of(dir: &Path, weights: &[PathBuf]) -> Vec<PathBuf> {
+    let others = OTHERS.map(|name| dir.join(name)).into_iter().filter(|path| path.is_file());
+    weights.iter().cloned().chain(others).collect()
+}
+
+const OTHERS: [&str; 7] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "salience.safetensors",
+    "selection.json",
+];
 
 /// The sum of one file, or of the list of sums of several.
 fn sha256(files: &[PathBuf]) -> Result<String, LoadError> {

@@ -85,6 +85,57 @@ pub enum Part {
     Head,
 }
 
+impl Part {
+    /// The shape of this part in a decoder of this kind.
+    #[must_use]
+    pub fn shape(self, spec: &Spec) -> Vec<usize> {
+        let (c, f, v) = (spec.n_embd, spec.n_ff, spec.n_vocab);
+        let (queries, keys) = (spec.n_heads * spec.head_dim, spec.n_kv_heads * spec.head_dim);
+        match self {
+            Self::Embedding | Self::Head => vec![v, c],
+            Self::Query => vec![queries, c],
+            Self::Key | Self::Value => vec![keys, c],
+            Self::Output => vec![c, queries],
+            Self::Gate | Self::Up => vec![f, c],
+            Self::Down => vec![c, f],
+            Self::AttentionNorm | Self::MlpNorm | Self::FinalNorm => vec![c],
+            Self::QueryNorm | Self::KeyNorm => vec![spec.head_dim],
+        }
+    }
+
+    /// How many of this part a decoder of this kind has.
+    #[must_use]
+    pub fn n_in(self, spec: &Spec) -> usize {
+        let has = |has: bool| if has { spec.n_layers } else { 0 };
+        match self {
+            Self::Embedding | Self::FinalNorm => 1,
+            Self::Head => usize::from(!spec.tied),
+            Self::QueryNorm | Self::KeyNorm => has(spec.qk_norm),
+            Self::MlpNorm => has(spec.residual != Residual::ParallelSharedNorm),
+            Self::Gate => has(matches!(spec.mlp, Mlp::Gated(_))),
+            _ => spec.n_layers,
+        }
+    }
+
+    /// All parts.
+    pub const ALL: [Self; 14] = [
+        Self::Embedding,
+        Self::AttentionNorm,
+        Self::Query,
+        Self::Key,
+        Self::Value,
+        Self::QueryNorm,
+        Self::KeyNorm,
+        Self::Output,
+        Self::MlpNorm,
+        Self::Gate,
+        Self::Up,
+        Self::Down,
+        Self::FinalNorm,
+        Self::Head,
+    ];
+}
+
 /// Where a decoder gets its tensors from.
 pub trait Weights {
     /// A matrix with its bias, if it has one. `None` if the file has no such matrix.
@@ -288,18 +339,7 @@ impl Decoder {
 
 /// The kernels trust the shapes of the weights; they are checked here, once.
 fn check_shape(spec: &Spec, part: Part, layer: usize, found: &[usize]) -> Result<(), ModelError> {
-    let (c, f, v) = (spec.n_embd, spec.n_ff, spec.n_vocab);
-    let (queries, keys) = (spec.n_heads * spec.head_dim, spec.n_kv_heads * spec.head_dim);
-    let expected = match part {
-        Part::Embedding | Part::Head => vec![v, c],
-        Part::Query => vec![queries, c],
-        Part::Key | Part::Value => vec![keys, c],
-        Part::Output => vec![c, queries],
-        Part::Gate | Part::Up => vec![f, c],
-        Part::Down => vec![c, f],
-        Part::AttentionNorm | Part::MlpNorm | Part::FinalNorm => vec![c],
-        Part::QueryNorm | Part::KeyNorm => vec![spec.head_dim],
-    };
+    let expected = part.shape(spec);
     if found == expected {
         Ok(())
     } else {

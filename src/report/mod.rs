@@ -8,6 +8,7 @@ mod extract;
 mod facts;
 mod gate;
 mod markdown;
+pub mod plot;
 mod run;
 
 use std::collections::BTreeMap;
@@ -236,7 +237,8 @@ pub struct Model {
     /// Commit of the repository it came from, where it came from one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// SHA-256 of the weights, in hexadecimal: of the file, or of the list of the shards' sums.
+    /// SHA-256 of the model, in hexadecimal: of its file, or of the list of the sums of all files that
+    /// decide what it does.
     pub sha256: String,
     /// Family of the decoder.
     pub architecture: String,

@@ -22,6 +22,10 @@ pub struct Run {
     /// Which documents of the archive these are, as `i/n`, where not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
+    /// SHA-256 over the names and sizes of all documents of the archive, where these are not all: it is
+    /// the same in every shard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive_sha256: Option<String>,
     /// How many documents met which fate.
     pub counts: Counts,
     /// One entry for each document, in the order they were found.

@@ -12,7 +12,7 @@ use candle_core::Tensor;
 
 use super::checks::checks;
 use super::rolling::{begins_part, chunks_of};
-use super::steps::{Answer, Journal, Steps};
+use super::steps::{Answer, Journal, Steps, asked};
 use super::{Options, Reader, SummaryError, blank, cite, n_pages, rate, refusal};
 use crate::cache::Layout;
 use crate::document::Document;
@@ -381,7 +381,9 @@ impl Reading<'_> {
         if begins {
             self.behind.clear();
         }
-        let asked = format!("scores {seq}");
+        let sentences = &self.cut.ranges[self.chunks[seq].clone()];
+        let texts = sentences.iter().map(|range| self.cut.document.text[range.clone()].as_bytes());
+        let asked = asked(&format!("scores {seq}"), texts);
         if let Some(Answer::Scores(scores, n_tokens)) = self.steps.known(&asked) {
             self.behind.push(seq);
             return Ok((scores.iter().map(Scores::from).collect(), n_tokens));
@@ -409,6 +411,7 @@ impl Reading<'_> {
         }
         for seq in std::mem::take(&mut self.behind) {
             self.feed(seq)?;
+            self.steps.go_on()?;
         }
         self.steps.caught_up(&self.scorer.stream);
         Ok(())
@@ -449,6 +452,7 @@ pub fn map(
         behind: Vec::new(),
         n_parts: options.n_parts,
     };
+    reading.steps.tell(observe);
     for seq in chunks_of(part, chunks.len(), options.n_parts) {
         let (_, n_tokens) = reading.read(seq)?;
         let range = cut.ranges[chunks[seq].start].start..cut.ranges[chunks[seq].end - 1].end;
@@ -487,6 +491,7 @@ pub fn summarize(
         behind: Vec::new(),
         n_parts: options.n_parts,
     };
+    reading.steps.tell(observe);
     let mut terms = Terms::new(&cut.words, &cut.sentences);
     let mut salience = Vec::with_capacity(cut.sentences.len());
     let mut carried: Vec<usize> = Vec::new();

@@ -188,9 +188,9 @@ fn write(
     }
     let lines: Vec<String> = notes.iter().map(|note| note.text.clone()).chain(texts).collect();
     writer.steps.go_on()?;
-    let asked = format!("write {}-{} {n_most}", chunks.start, chunks.end);
+    let what = format!("write {}-{}", chunks.start, chunks.end);
     let mut seen = || observe(Event::TokenWritten);
-    let reply = writer.ask_afresh(asked, &prompt, n_most, &lines, &mut seen)?;
+    let reply = writer.ask_afresh(&what, &prompt, n_most, &lines, &mut seen)?;
     let mut candidates: Vec<Place> =
         notes.iter().flat_map(|note| &note.evidence).map(|&(place, _)| place).collect();
     candidates.sort_unstable();

@@ -47,7 +47,7 @@ use budget::Budget;
 use checks::checks;
 use cite::Index;
 use evidence::{NEUTRAL, Sources};
-use steps::{Answer, Line, Lines, Steps};
+use steps::{Answer, Line, Lines, Steps, asked};
 
 pub use estimate::{Estimate, Speed, estimate, probe};
 pub use steps::{Journal, NoJournal, Put, Step, Stop, Take};
@@ -267,6 +267,7 @@ pub fn resume(
     let n_tokens = chunks.iter().map(|c| c.n_tokens).sum();
     observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
     let mut writer = Writer::new(reader, options, ask, budget, document, &chunks, journal)?;
+    writer.steps.tell(observe);
     let all = 0..chunks.len();
     let read = rolling::read(&mut writer, document, &chunks, all, observe)?;
     let summary = finish::finish(&mut writer, read.notes, observe)?;
@@ -301,6 +302,17 @@ pub fn resume(
         report.summary = Some(summary);
     }
     Ok(report)
+}
+
+/// Checks that the options fit the model, before any document is read.
+///
+/// # Errors
+/// [`SummaryError`] if they do not. A document with a long title may need a little more.
+pub fn check(reader: &Reader<'_>, options: &Options) -> Result<(), SummaryError> {
+    if reader.extract.is_none() {
+        Budget::new(reader, options, ask(None, options))?;
+    }
+    Ok(())
 }
 
 /// One of the parts of a document that are read apart from each other.
@@ -370,6 +382,7 @@ pub fn map(
     let these = rolling::chunks_of(part, chunks.len(), options.n_parts);
     observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
     let mut writer = Writer::new(reader, options, ask, budget, document, &chunks, journal)?;
+    writer.steps.tell(observe);
     rolling::read(&mut writer, document, &chunks, these, observe)?;
     Ok(())
 }
@@ -423,20 +436,21 @@ impl<'a> Writer<'a> {
     }
 
     /// Asks in a stream of its own: what was read before is forgotten. The statements of the reply
-    /// may come from `quoted`: lines of the prompt, in its order. `asked` names the step.
+    /// may come from `quoted`: lines of the prompt, in its order. `what` names the step.
     fn ask_afresh(
         &mut self,
-        asked: String,
+        what: &str,
         prompt: &[Piece],
         n_max: usize,
         quoted: &[String],
         seen: &mut dyn FnMut(),
     ) -> Result<Lines, SummaryError> {
+        let tokenizer = self.reader.tokenizer;
+        let ids = prompt::encode(prompt, tokenizer)?;
+        let asked = asked(&format!("{what} {n_max}"), [bytes_of(&ids).as_slice()]);
         if let Some(Answer::Lines(lines)) = self.steps.known(&asked) {
             return Ok(lines);
         }
-        let tokenizer = self.reader.tokenizer;
-        let ids = prompt::encode(prompt, tokenizer)?;
         self.stream.start(ids.len())?;
         let sources = if quoted.is_empty() {
             Sources::default()
@@ -531,6 +545,11 @@ impl<'a> Writer<'a> {
         let n_words = (1..words.len()).rev().find(fits).unwrap_or(1);
         format!("{}…", words[..n_words.min(words.len())].join(" "))
     }
+}
+
+/// Token ids as bytes.
+fn bytes_of(ids: &[u32]) -> Vec<u8> {
+    ids.iter().flat_map(|id| id.to_le_bytes()).collect()
 }
 
 impl From<Finish> for FinishReason {

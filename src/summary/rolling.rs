@@ -7,8 +7,8 @@ use std::ops::Range;
 use super::budget::Budget;
 use super::cite::Note;
 use super::evidence::Sources;
-use super::steps::{Answer, Line, Lines};
-use super::{SummaryError, Writer, statements};
+use super::steps::{Answer, Line, Lines, asked};
+use super::{SummaryError, Writer, bytes_of, statements};
 use crate::chunk::Chunk;
 use crate::document::Document;
 use crate::event::Event;
@@ -132,7 +132,14 @@ fn notes<'a>(
 ) -> Result<(Lines, bool), SummaryError> {
     let (seq, last_page) = (chunk.seq, chunk.pages.1);
     let fed = Event::ChunkFed { seq, last_page, n_tokens: chunk.n_tokens };
-    let asked = format!("notes {seq}");
+    let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
+    let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
+    let (prefix, question) = prompt.encode(writer.reader.tokenizer)?;
+    let text = document.to_read(chunk.range.clone());
+    let asked = asked(
+        &format!("notes {seq}"),
+        [bytes_of(&prefix).as_slice(), text.as_bytes(), &bytes_of(&question)],
+    );
     if let Some(Answer::Lines(lines)) = writer.steps.known(&asked) {
         behind.push((chunk, summary.to_owned()));
         observe(fed);
@@ -144,9 +151,6 @@ fn notes<'a>(
     if goes_on {
         writer.stream.save()?;
     }
-    let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
-    let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
-    let (prefix, question) = prompt.encode(writer.reader.tokenizer)?;
     let n_reply = writer.budget.n_reply;
     let mut seen = || observe(Event::TokenWritten);
     let lines =
@@ -169,6 +173,7 @@ fn catch_up(
     }
     for (chunk, summary) in behind.drain(..) {
         feed(writer, &summary, document, chunk)?;
+        writer.steps.go_on()?;
     }
     writer.steps.caught_up(&writer.stream);
     Ok(())
@@ -224,7 +229,7 @@ fn roll(
     }
     let ask = Ask { n_words: Budget::words(n_rolling), ..writer.ask };
     let prompt = writer.options.prompts.roll(writer.reader.chat, summary, notes, ask)?;
-    let rolled = writer.ask_afresh(format!("roll {seq}"), &prompt, n_rolling, &[], seen)?;
+    let rolled = writer.ask_afresh(&format!("roll {seq}"), &prompt, n_rolling, &[], seen)?;
     let lines: Vec<String> = rolled.lines.into_iter().map(|line| line.text).collect();
     let kept = writer.within(&lines, n_rolling);
     if kept.is_empty() {

@@ -10,10 +10,14 @@
 //! one combination of these, and who keeps it must see to that.
 
 use std::collections::VecDeque;
+use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::SummaryError;
+use crate::event::Event;
 use crate::model::Scores;
 use crate::report::FinishReason;
 use crate::stream::{Stream, Usage};
@@ -21,7 +25,8 @@ use crate::stream::{Stream, Usage};
 /// One thing that the model was asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// What was asked, in short: a step that stands where another is expected is of another run.
+    /// What was asked, in short, with a hash of it all: a step that stands where another is expected
+    /// is of another run.
     pub asked: String,
     /// What came back.
     pub answer: Answer,
@@ -165,6 +170,21 @@ impl Journal for NoJournal {
     }
 }
 
+/// A name for what is asked, in which all of it counts.
+pub fn asked<'a>(what: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let hash = hash.finalize();
+    let short = hash.iter().take(8).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    format!("{what} {short}")
+}
+
 /// The steps of this run: first those of an earlier one, then its own.
 pub struct Steps<'a> {
     journal: &'a mut dyn Journal,
@@ -192,6 +212,13 @@ impl<'a> Steps<'a> {
             n_fed: 0,
             n_generated: 0,
             longest_call: 0,
+        }
+    }
+
+    /// Tells that there was an earlier run.
+    pub fn tell(&self, observe: &mut dyn FnMut(Event<'_>)) {
+        if !self.earlier.is_empty() {
+            observe(Event::Resumed { n_steps: self.earlier.len() });
         }
     }
 
@@ -241,7 +268,7 @@ impl<'a> Steps<'a> {
     pub fn restore(
         &mut self,
         stream: &mut Stream<'_>,
-        chunks: std::ops::RangeInclusive<usize>,
+        chunks: RangeInclusive<usize>,
     ) -> Option<usize> {
         self.journal.stream(&|n| chunks.contains(&n), &mut |take| {
             // A device that fails here fails again at the next feed, which tells it.

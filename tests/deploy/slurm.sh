@@ -7,8 +7,12 @@ export LONGSUM
 cd "$(dirname "$0")/../.."
 script=$PWD/deploy/slurm/longsum.sbatch
 tmp=$(mktemp -d)
-started=()
+started=() job=
 finish() {
+  if [ -n "$job" ]; then
+    with_slurm bin/scancel --quiet "$job" 2>/dev/null || true
+    wait_until 15 none_is_left || true
+  fi
   for pid in ${started[@]+"${started[@]}"}; do kill "$pid" 2>/dev/null || true; done
   for pid in ${started[@]+"${started[@]}"}; do wait "$pid" 2>/dev/null || true; done
   rm -rf "$tmp"
@@ -134,9 +138,10 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 with_slurm() { LD_LIBRARY_PATH=$lib:$lib/slurm-wlm "$slurm/usr/$1" "${@:2}"; }
 is_up() { with_slurm bin/sinfo --noheader --states=idle 2>/dev/null | grep -q idle; }
-with_slurm sbin/slurmctld-wlm -D -c >"$tmp/ctl.out" 2>&1 &
+daemon() { LD_LIBRARY_PATH=$lib:$lib/slurm-wlm exec "$slurm/usr/sbin/$1" -D "${@:2}"; }
+daemon slurmctld-wlm -c >"$tmp/ctl.out" 2>&1 &
 started+=("$!")
-with_slurm sbin/slurmd-wlm -D -N "$(hostname -s)" -d "$slurm/usr/sbin/slurmstepd-wlm" >"$tmp/node.out" 2>&1 &
+daemon slurmd-wlm -N "$(hostname -s)" -d "$slurm/usr/sbin/slurmstepd-wlm" >"$tmp/node.out" 2>&1 &
 started+=("$!")
 if ! wait_until 20 is_up; then
   tail -n 5 "$tmp"/*.out

@@ -61,6 +61,46 @@ fn an_aside_in_a_nested_list_is_not_set_in() {
 }
 
 #[test]
+fn notes_and_sources_of_a_page_are_not_read() {
+    for (apart, kind) in [
+        (
+            "<section class='footnotes' role=doc-endnotes><ol><li>Old.<a href=#r class=footnote-back>x</a></ol></section>",
+            AsideKind::Footnote,
+        ),
+        (
+            "<div id=sdfootnote1><p><a class=sdfootnotesym href=#a>1</a>Old.</p></div>",
+            AsideKind::Footnote,
+        ),
+        ("<div class=footnote><hr><p>Old.</div>", AsideKind::Footnote),
+        ("<ol class=references><li>Old.</ol>", AsideKind::Reference),
+    ] {
+        let document = read(&format!("<main><p>A quay.</p>{apart}<p>More.</main>"));
+        assert_eq!(document.to_read(0..document.text.len()), "A quay.\n\nMore.");
+        let aside = document.asides.first().unwrap();
+        assert_eq!(aside.kind, kind);
+        let words = document.text[aside.range.clone()].trim_start_matches("1. ");
+        assert_eq!(words, "Old.\n\n");
+    }
+}
+
+#[test]
+fn an_aside_of_line_breaks_is_none() {
+    let document = read("<pre><ul><li><div class=footnote><br></div></ul>");
+    assert!(document.asides.is_empty());
+    promises::hold(&document);
+}
+
+#[test]
+fn what_follows_an_aside_is_not_set_in() {
+    let note = "<div class=footnote>n</div>";
+    for html in [format!("{note}<pre>  a"), format!("<ul><li>x<ul><li>{note}<li>a</ul></ul>")] {
+        let document = read(&html);
+        assert!(document.text.ends_with("n\n\na") || document.text.ends_with("n\n\n- a"));
+        promises::hold(&document);
+    }
+}
+
+#[test]
 fn a_part_of_a_book_has_asides() {
     let rendered = super::render_book(
             "<html><body><header><h1>One</h1></header><p>A quay<a epub:type='noteref' href='#n'>1</a>.
@@ -270,7 +310,7 @@ proptest! {
     #[test]
     fn the_page_covers_the_text_and_headings_lie_in_it_in_order(
         pieces in prop::collection::vec(
-            "(</?(p|div|h[1-6]|ul|ol|li|table|tr|td|pre|sup|a|a href=x|b|br|hr|main|nav|svg|form|aside|title|script|caption)/?>|[a-zé]{1,9}|[ \n]|&[a-z]{1,3};?|[<>&/='\"!-])",
+            "(</?(p|div|h[1-6]|ul|ol|li|table|tr|td|pre|sup|a|a href=x|b|br|hr|main|nav|svg|form|aside|title|script|caption)/?>|<(div class=footnotes|ol class=references|li role=doc-footnote)>|[a-zé]{1,9}|[ \n]|&[a-z]{1,3};?|[<>&/='\"!-])",
             0..60,
         )
     ) {

@@ -349,6 +349,9 @@ impl Tree {
             return Role::Main;
         }
         let names = format!("{} {}", value("class"), value("id"));
+        if let Some(kind) = set_apart(tag, &names) {
+            return Role::Aside(kind);
+        }
         if names.split_whitespace().any(is_beside) {
             return Role::Beside;
         }
@@ -378,7 +381,7 @@ const ROLES_BESIDE: [&str; 10] = [
 ];
 
 /// Names that authors and their tools give to what is not the text.
-const NAMES_BESIDE: [&str; 22] = [
+const NAMES_BESIDE: [&str; 24] = [
     "breadcrumb",
     "breadcrumbs",
     "footnote-back",
@@ -393,6 +396,8 @@ const NAMES_BESIDE: [&str; 22] = [
     "noprint",
     "reversefootnote",
     "screen-reader-text",
+    "sdendnotesym",
+    "sdfootnotesym",
     "sidebar",
     "site-footer",
     "site-header",
@@ -438,6 +443,29 @@ fn aside(tag: &StartTag<()>) -> Option<AsideKind> {
         }
         "toc" | "landmarks" | "page-list" | "loi" | "lot" => Some(AsideKind::Contents),
         "bibliography" | "index" => Some(AsideKind::Reference),
+        _ => None,
+    })
+}
+
+/// What a part of a page is that is kept and not read: notes and sources at its end.
+///
+/// - `names`: its class and its id, as pandoc, LibreOffice, Markdown programs and `MediaWiki` name them
+fn set_apart(tag: &StartTag<()>, names: &str) -> Option<AsideKind> {
+    if aside(tag) == Some(AsideKind::Footnote) {
+        return Some(AsideKind::Footnote);
+    }
+    if !matches!(&tag.name[..], b"div" | b"section" | b"aside" | b"ol" | b"ul" | b"dl") {
+        return None;
+    }
+    let is_numbered = |name: &str, of: &str| {
+        name.strip_prefix(of).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    names.split_whitespace().find_map(|name| match name {
+        "footnote" | "footnotes" | "endnotes" => Some(AsideKind::Footnote),
+        "references" | "reflist" => Some(AsideKind::Reference),
+        name if is_numbered(name, "sdfootnote") || is_numbered(name, "sdendnote") => {
+            Some(AsideKind::Footnote)
+        }
         _ => None,
     })
 }

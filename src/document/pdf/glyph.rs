@@ -111,9 +111,12 @@ impl<'a> NamedFonts<'a> {
             return None; // a known character collection, which the backend reads itself
         }
         let descriptor = self.dict(descendant.get("FontDescriptor")?)?;
-        let program = descriptor.get("FontFile2").or_else(|| descriptor.get("FontFile3"))?;
-        let program = self.bytes(program)?;
-        let glyphs = glyph_texts(&program)?;
+        let program = descriptor.get("FontFile2").or_else(|| descriptor.get("FontFile3"));
+        let glyphs = match program {
+            Some(program) => glyph_texts(&self.bytes(program)?)?,
+            None if has_known_glyphs(&descendant) => known_glyphs(),
+            None => return None,
+        };
         let gids = descendant.get("CIDToGIDMap").and_then(|o| self.bytes(o));
         let texts: BTreeMap<u16, String> = match gids {
             None => glyphs,
@@ -211,6 +214,26 @@ fn unicode_map(own: Vec<u8>, texts: &BTreeMap<u16, String>) -> Vec<u8> {
     let mut bytes = own;
     bytes.extend(map.into_bytes());
     bytes
+}
+
+/// Whether a font that is not in the file is one whose glyphs are known by their numbers.
+fn has_known_glyphs(font: &Dict) -> bool {
+    let name = font.get_name("BaseFont").map_or("", |name| name.0.as_str());
+    let is_true_type = font.get_name("Subtype").is_some_and(|name| name.0 == "CIDFontType2");
+    let known = ["Arial", "TimesNewRoman", "CourierNew"];
+    is_true_type && known.iter().any(|known| name.starts_with(known))
+}
+
+/// The glyphs that these fonts begin with: the characters of Mac OS Roman, in its order. What follows
+/// them is not the same in every version of a font.
+///
+/// Source: Apple, TrueType Reference Manual, the 'post' table, format 1.
+fn known_glyphs() -> BTreeMap<u16, String> {
+    // The first three glyphs are no characters, and one character, DEL, has no glyph.
+    let bytes = (0x20..=0x7E).chain(0x80..=0xFF_u8);
+    let text =
+        |byte: u8| encoding_rs::MACINTOSH.decode_without_bom_handling(&[byte]).0.into_owned();
+    (3..).zip(bytes.map(text)).collect()
 }
 
 /// What each glyph of a font program stands for: by its `cmap`, else by its glyph names.
@@ -624,6 +647,14 @@ pub(super) mod tests {
                 font[at] = byte;
                 let _ = Cff::parse(&font).and_then(|cff| cff.encoding());
             }
+        }
+    }
+
+    #[test]
+    fn glyphs_of_common_fonts_are_known_by_number() {
+        let glyphs = known_glyphs();
+        for (gid, text) in [(3, " "), (36, "A"), (97, "~"), (98, "Ä"), (137, "ß"), (225, "ˇ")] {
+            assert_eq!(glyphs[&gid], text, "{gid}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the layout found on a page, as lines.
 
 use pdfboss_output::{Block, LayoutOptions, PageLayout, document_layout, page_layout_opts};
+use pdfboss_text::{ReadingOrder, TextSpan};
 
 use super::super::{PageStatus, clean};
 use super::fenced;
@@ -18,14 +19,18 @@ pub(super) fn lay_out(taken: Vec<Taken>) -> Vec<Sheet> {
         return sheets;
     }
     // One of them is too much for the layout: the others are read.
-    let options = LayoutOptions::default();
     for (sheet, (spans, order)) in sheets.iter_mut().zip(&pages) {
-        match fenced(|| page_layout_opts(spans, &[], *order, &options)) {
-            Some(layout) => sheet.lines = lines(layout),
+        match of_page(spans, *order) {
+            Some(found) => sheet.lines = found,
             None => sheet.status = PageStatus::Failed,
         }
     }
     sheets
+}
+
+/// Lays out one page by itself; none if it is too much for the layout.
+pub(super) fn of_page(spans: &[TextSpan], order: ReadingOrder) -> Option<Vec<Line>> {
+    fenced(|| page_layout_opts(spans, &[], order, &LayoutOptions::default())).map(lines)
 }
 
 /// A page's lines in reading order.

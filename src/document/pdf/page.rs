@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pdfboss_core::{Error, Immediate, OcState, StructureTree, block_on};
+use pdfboss_core::{Error, Immediate, OcState, Page, StructureTree, block_on};
 use pdfboss_output::{retain_spans_on_page, structure_for};
 use pdfboss_text::{FontCache, ReadingOrder, SkippedText, SkippedTextKind, TextSpan};
 
@@ -104,11 +104,8 @@ impl<'a> Reader<'a> {
             self.tree.as_ref(),
             ReadingOrder::StructureTree,
         ))?;
-        retain_spans_on_page(&mut spans, &page);
-        accent::compose_all(&mut spans);
-        raise_note_marks(&mut spans);
-        let (bottom, top) =
-            (page.crop_box.y0.min(page.crop_box.y1), page.crop_box.y0.max(page.crop_box.y1));
+        finish(&mut spans, &page);
+        let (bottom, top) = edges(&page);
         let (width, height) = ((page.crop_box.x1 - page.crop_box.x0).abs(), top - bottom);
         let n_bytes: usize = spans.iter().map(|span| span.text.len()).sum();
         // A page with plenty of text is no scan, and placing its images would read it twice.
@@ -159,6 +156,18 @@ impl<'a> Reader<'a> {
         let of_named = spans.iter().filter(|span| restored.contains(&span.font_name));
         self.n_ligatures += of_named.map(|span| clean::n_ligatures(&span.text)).sum::<usize>();
     }
+}
+
+/// What is done to the pieces of text of a page, whoever found them.
+pub(super) fn finish(spans: &mut Vec<TextSpan>, page: &Page) {
+    retain_spans_on_page(spans, page);
+    accent::compose_all(spans);
+    raise_note_marks(spans);
+}
+
+/// Lower and upper edge of a page, in points.
+pub(super) fn edges(page: &Page) -> (f32, f32) {
+    (page.crop_box.y0.min(page.crop_box.y1), page.crop_box.y0.max(page.crop_box.y1))
 }
 
 /// Whether a content stream paints more than a few rules and backgrounds.

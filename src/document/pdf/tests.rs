@@ -33,7 +33,7 @@ fn stream(dict: &str, data: &[u8]) -> Vec<u8> {
 }
 
 /// A file with one page for each content stream. Object 3 is the font, object 4 an image.
-fn pages_with(font: &[Vec<u8>], contents: &[&str]) -> Vec<u8> {
+pub(super) fn pages_with(font: &[Vec<u8>], contents: &[&str]) -> Vec<u8> {
     let mut objects = vec![b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(), Vec::new()];
     objects.push(font[0].clone());
     let image = "/Type /XObject /Subtype /Image /Width 1 /Height 1 /BitsPerComponent 8 /ColorSpace /DeviceGray";
@@ -114,6 +114,19 @@ fn glyph_names_tell_what_no_map_does() {
     assert_eq!(document.text, "\u{201C}confirm");
     assert_eq!(document.warnings[0].code, "ligatures_repaired");
     assert!(document.warnings[0].message.starts_with("1 ligatures"));
+}
+
+#[test]
+fn a_common_font_need_not_be_in_the_file() {
+    let font = "<< /Type /Font /Subtype /Type0 /BaseFont /ArialMT /Encoding /Identity-H \
+                /DescendantFonts [5 0 R] >>";
+    let descendant = "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /ArialMT /DW 600 \
+        /FontDescriptor 6 0 R /CIDSystemInfo << /Ordering (Identity) /Supplement 0 >> >>";
+    let descriptor = "<< /Type /FontDescriptor /FontName /ArialMT /Flags 32 >>";
+    let objects = [font.into(), descendant.into(), descriptor.into()];
+    let content = "BT /F1 12 Tf 72 700 Td <0030006C00550056> Tj ET";
+    let document = read_bytes("-", pages_with(&objects, &[content]), None).unwrap();
+    assert_eq!(document.text, "Märs");
 }
 
 #[test]

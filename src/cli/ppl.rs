@@ -1,0 +1,179 @@
+//! `longsum ppl`: how well a model predicts a text, by what it may see of it.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use longsum::batch::{Input, Output};
+use longsum::measure::{Attention, Scored, losses, perplexity};
+use longsum::report::plot::{Line, Plot};
+use serde::Serialize;
+
+use super::args::{AttentionKind, EvalFormat, Ppl};
+use super::exit::{Exit, Failure};
+use super::progress::Progress;
+
+/// What is printed as JSON.
+#[derive(Debug, Serialize)]
+struct Measured {
+    model: String,
+    document: String,
+    sha256: String,
+    n_tokens: usize,
+    /// Tokens of each entry of `by_bucket`.
+    bucket: usize,
+    settings: Vec<Setting>,
+}
+
+#[derive(Debug, Serialize)]
+struct Setting {
+    attention: &'static str,
+    sinks: usize,
+    /// Tokens seen at once; all of them where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<usize>,
+    /// Tokens that were scored.
+    n_scored: usize,
+    perplexity: Option<f64>,
+    /// Over each run of `bucket` tokens.
+    by_bucket: Vec<Option<f64>>,
+}
+
+/// Scores the text in every setting asked for.
+pub fn run(args: &Ppl) -> Result<Exit> {
+    let input = match args.file.to_str() {
+        Some("-") => Input::Stdin,
+        _ => Input::File { path: args.file.clone(), root: None },
+    };
+    let progress = Progress::new(args.quiet);
+    let document = super::isolate(&args.reading)?.read(
+        &input,
+        &super::how(&args.reading),
+        args.reading.pages,
+        &|| false,
+    )?;
+    let (loaded, _) = super::load(&args.model, &progress)?;
+    let text = document.to_read(0..document.text.len());
+    let mut ids = loaded.tokenizer.encode_text(&text)?;
+    ids.truncate(args.tokens.unwrap_or(usize::MAX));
+    if ids.len() < 2 {
+        return Err(Failure::TooShort { uri: document.source.uri }.into());
+    }
+    let mut settings = Vec::new();
+    for attention in wanted(args) {
+        let bar = progress.set(&attention.to_string(), ids.len());
+        let mut scored: Vec<Scored> = Vec::new();
+        let every = args.every.get();
+        losses(&loaded.decoder, &ids, attention, args.chunk.get(), every, &mut |more| {
+            scored.extend_from_slice(more);
+            bar.set_position(more.last().map_or(0, |last| last.index as u64));
+        })?;
+        bar.finish_and_clear();
+        settings.push(setting(attention, &scored, ids.len(), args.bucket.get()));
+    }
+    let measured = Measured {
+        model: args.model.clone(),
+        document: document.source.uri,
+        sha256: document.source.sha256,
+        n_tokens: ids.len(),
+        bucket: args.bucket.get(),
+        settings,
+    };
+    let text = match args.format {
+        EvalFormat::Table => table(&measured),
+        EvalFormat::Json => serde_json::to_string_pretty(&measured)? + "\n",
+    };
+    if let Some(path) = &args.svg {
+        let output = Output::new(Some(path), &[], &[], "svg")?;
+        output.write(&Input::Stdin, plot(&measured).svg().as_bytes())?;
+    }
+    longsum::batch::output::to_stdout(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// Every attention with every cache, and sinks with every number of them.
+fn wanted(args: &Ppl) -> Vec<Attention> {
+    let mut wanted = Vec::new();
+    for kind in &args.attention {
+        for &cache in &args.cache {
+            match kind {
+                AttentionKind::Sinks => wanted.extend(args.sinks.iter().map(|&n_sink| {
+                    Attention::Sinks { n_sink, n_window: cache.get().saturating_sub(n_sink).max(1) }
+                })),
+                AttentionKind::Window => wanted.push(Attention::Window { n_window: cache.get() }),
+                AttentionKind::Recompute => {
+                    wanted.push(Attention::Recompute { n_window: cache.get() });
+                }
+                AttentionKind::Dense => wanted.push(Attention::Dense),
+            }
+        }
+    }
+    wanted.dedup();
+    wanted
+}
+
+fn setting(attention: Attention, scored: &[Scored], n_tokens: usize, bucket: usize) -> Setting {
+    let of = |from: usize, to: usize| {
+        let inside = scored.iter().filter(|s| (from..to).contains(&s.index));
+        perplexity(inside.map(|s| s.loss))
+    };
+    let starts = (0..n_tokens).step_by(bucket);
+    Setting {
+        attention: attention.as_str(),
+        sinks: if let Attention::Sinks { n_sink, .. } = attention { n_sink } else { 0 },
+        cache: attention.n_seen(),
+        n_scored: scored.len(),
+        perplexity: perplexity(scored.iter().map(|s| s.loss)),
+        by_bucket: starts.map(|start| of(start, start + bucket)).collect(),
+    }
+}
+
+fn name(setting: &Setting) -> String {
+    match (setting.attention, setting.cache) {
+        ("sinks", Some(cache)) => format!("{} sinks, {}", setting.sinks, cache - setting.sinks),
+        (kind, Some(cache)) => format!("{kind}, {cache}"),
+        (kind, None) => kind.to_owned(),
+    }
+}
+
+fn table(measured: &Measured) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{:<20} {:>9} {:>11} {:>11}",
+        "attention", "scored", "perplexity", "at the end"
+    );
+    for setting in &measured.settings {
+        let number = |n: Option<f64>| n.map_or("-".to_owned(), |n| format!("{n:.2}"));
+        let last = setting.by_bucket.iter().rev().flatten().next().copied();
+        let _ = writeln!(
+            text,
+            "{:<20} {:>9} {:>11} {:>11}",
+            name(setting),
+            setting.n_scored,
+            number(setting.perplexity),
+            number(last)
+        );
+    }
+    let Measured { n_tokens, bucket, .. } = measured;
+    let _ = writeln!(text, "{n_tokens} tokens; at the end: the last {bucket}, or what is left");
+    text
+}
+
+/// The logarithm of perplexity over the text, as the paper's figure 3 has it.
+#[expect(clippy::cast_precision_loss, reason = "counts of tokens")]
+fn plot(measured: &Measured) -> Plot {
+    let lines = measured.settings.iter().map(|setting| {
+        let points = setting.by_bucket.iter().enumerate();
+        let point = |(k, n): (usize, &Option<f64>)| {
+            n.map(|n| ((k as f64 + 0.5) * measured.bucket as f64, n.ln()))
+        };
+        Line { name: name(setting), points: points.filter_map(point).collect() }
+    });
+    Plot {
+        title: format!("{} on {}", measured.model, measured.document),
+        x: "tokens".to_owned(),
+        y: "log perplexity".to_owned(),
+        lines: lines.collect(),
+    }
+}
