@@ -323,6 +323,9 @@ impl Writer {
 
     fn end_aside(&mut self) {
         self.n_asides -= 1;
+        if self.n_asides == 0 && self.aside.is_some() {
+            self.end_row(); // a row that began in it is of it
+        }
         if self.n_asides == 0
             && let Some((kind, Some(start))) = self.aside.take()
         {
@@ -569,10 +572,12 @@ impl Writer {
             }
             return cell;
         }
-        if self.n_breaks > 0 {
+        if self.n_breaks > 0 || is_at_aside {
             self.text.truncate(self.text.trim_end().len());
         }
-        let n_breaks = std::mem::take(&mut self.n_breaks);
+        // Asides stand apart, whatever is before or behind them.
+        let n_least = if is_at_aside { 2 } else { 0 };
+        let n_breaks = std::mem::take(&mut self.n_breaks).max(n_least);
         let is_apart = std::mem::take(&mut self.is_apart);
         if self.text.is_empty() {
             // The text begins here.

@@ -306,6 +306,14 @@ fn a_document_may_end_anywhere() {
     }
 }
 
+#[test]
+fn a_row_that_begins_in_an_aside_stands_apart_from_it() {
+    let html = b"<html><table><div class=footnotes>A note.</tr><td>A cell.</table>".to_vec();
+    let document = read_bytes("-", html, Some("html")).unwrap();
+    promises::hold(&document);
+    assert!(document.asides.len() < 2 && document.text.contains("A cell."));
+}
+
 proptest! {
     #[test]
     fn the_page_covers_the_text_and_headings_lie_in_it_in_order(
