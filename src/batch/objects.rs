@@ -646,7 +646,7 @@ mod tests {
     #[test]
     fn without_the_feature_a_uri_says_what_is_missing() {
         let search = Search { paths: vec!["s3://b/a.pdf".into()], ..Search::default() };
-        let error = search.find().unwrap_err();
+        let error = search.find(&|_| Ok(Vec::new())).unwrap_err();
         assert!(error.is_usage() && !error.is_passing());
         assert!(error.to_string().contains("`object-store`"), "{error}");
         assert!(error.hint().unwrap().contains("--features object-store"));
