@@ -335,7 +335,7 @@ mod remote {
         Attribute, Attributes, BackoffConfig, ClientConfigKey, ClientOptions, Error,
         MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, RetryConfig,
     };
-    use ureq::http::{Method, Request, StatusCode, header};
+    use ureq::http::{Method, Request, header};
 
     use super::{Fetched, Listed, Uri};
 
@@ -492,13 +492,15 @@ mod remote {
             let error = error.downcast_ref::<HttpError>();
             error.is_some_and(|e| matches!(e.kind(), Connect | Interrupted | Request | Timeout))
         };
-        let mut chain = std::iter::successors(error.source(), |&error| error.source());
+        let is_refused = |error: &(dyn std::error::Error + 'static)| {
+            let error = error.downcast_ref::<io::Error>();
+            error.is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied)
+        };
+        let chain = || std::iter::successors(error.source(), |&error| error.source());
         let kind = match error {
-            _ if chain.any(is_passing) => io::ErrorKind::ConnectionAborted,
+            _ if chain().any(is_passing) => io::ErrorKind::ConnectionAborted,
+            _ if chain().any(is_refused) => io::ErrorKind::PermissionDenied,
             Error::NotFound { .. } => io::ErrorKind::NotFound,
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                io::ErrorKind::PermissionDenied
-            }
             _ => io::ErrorKind::InvalidInput,
         };
         io::Error::new(kind, last)
@@ -513,7 +515,10 @@ mod remote {
             Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())
         };
         let words = match (element("Code"), element("Message")) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
+            // Behind the first line are numbers of the request.
+            (Some(code), Some(message)) => {
+                format!("{code}: {}", message.lines().next().unwrap_or_default())
+            }
             (Some(code), None) => code,
             _ => said,
         };
@@ -562,13 +567,18 @@ mod remote {
             };
             let (mut parts, body) = answer.map_err(failed)?.into_parts();
             let bytes = body.into_with_config().limit(u64::MAX).read_to_vec().map_err(failed)?;
+            // So that all that may go better next time looks alike, and all that is refused.
             let status = parts.status;
-            if (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
-                || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status)
-            {
-                // So that all that may go better next time looks alike.
+            let error = match status.as_u16() {
+                408 | 429 | 500 | 502..=599 => {
+                    Some((HttpErrorKind::Request, io::ErrorKind::ConnectionAborted))
+                }
+                401 | 403 => Some((HttpErrorKind::Unknown, io::ErrorKind::PermissionDenied)),
+                _ => None,
+            };
+            if let Some((kind, as_disk)) = error {
                 let said = format!("{status}: {}", String::from_utf8_lossy(&bytes));
-                return Err(HttpError::new(HttpErrorKind::Request, io::Error::other(said)));
+                return Err(HttpError::new(kind, io::Error::new(as_disk, said)));
             }
             // What was packed on its way has lost it.
             parts.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| bytes.len().into());
@@ -577,8 +587,15 @@ mod remote {
     }
 
     fn failed(error: ureq::Error) -> HttpError {
-        use ureq::Error::{ConnectionFailed, HostNotFound, Io, Protocol, Timeout};
+        use ureq::Error::{
+            ConnectionFailed, HostNotFound, Io, Protocol, RequireHttpsOnly, Timeout,
+        };
         use ureq::Timeout::{Connect, Resolve};
+        if let RequireHttpsOnly(url) = &error {
+            let said = format!("{url} has no TLS, and that is not allowed");
+            let refused = io::Error::new(io::ErrorKind::PermissionDenied, said);
+            return HttpError::new(HttpErrorKind::Unknown, refused);
+        }
         let kind = match &error {
             ConnectionFailed | HostNotFound | Timeout(Connect | Resolve) => HttpErrorKind::Connect,
             Io(e) if e.kind() == io::ErrorKind::ConnectionRefused => HttpErrorKind::Connect,
@@ -629,7 +646,7 @@ mod tests {
     #[test]
     fn without_the_feature_a_uri_says_what_is_missing() {
         let search = Search { paths: vec!["s3://b/a.pdf".into()], ..Search::default() };
-        let error = search.find().unwrap_err();
+        let error = search.find(&|_| Ok(Vec::new())).unwrap_err();
         assert!(error.is_usage() && !error.is_passing());
         assert!(error.to_string().contains("`object-store`"), "{error}");
         assert!(error.hint().unwrap().contains("--features object-store"));
