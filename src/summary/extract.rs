@@ -374,7 +374,22 @@ struct Reading<'a> {
     n_parts: NonZeroUsize,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(
+        scorer: Scorer<'a>,
+        cut: &'a Cut<'a>,
+        chunks: &'a [Range<usize>],
+        n_parts: NonZeroUsize,
+        journal: &'a mut dyn Journal,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Self {
+        let n_chunks = chunks.len();
+        observe(Event::Started { n_pages: n_pages(cut.document), n_chunks });
+        let steps = Steps::new(journal);
+        steps.tell(observe);
+        Self { cut, chunks, scorer, steps, behind: Vec::new(), n_parts }
+    }
+
     /// Scores of the sentences of a chunk, and how many tokens they have.
     fn read(&mut self, seq: usize) -> Result<(Vec<Scores>, usize), SummaryError> {
         let begins = begins_part(seq, self.chunks.len(), self.n_parts);
@@ -443,16 +458,8 @@ pub fn map(
 ) -> Result<(), SummaryError> {
     let cut = Cut::new(document);
     let chunks = cut.chunks();
-    observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
-    let mut reading = Reading {
-        cut: &cut,
-        chunks: &chunks,
-        scorer: Scorer::new(reader, salience, layout(reader, options)?)?,
-        steps: Steps::new(journal),
-        behind: Vec::new(),
-        n_parts: options.n_parts,
-    };
-    reading.steps.tell(observe);
+    let scorer = Scorer::new(reader, salience, layout(reader, options)?)?;
+    let mut reading = Reading::new(scorer, &cut, &chunks, options.n_parts, journal, observe);
     for seq in chunks_of(part, chunks.len(), options.n_parts) {
         let (_, n_tokens) = reading.read(seq)?;
         let range = cut.ranges[chunks[seq].start].start..cut.ranges[chunks[seq].end - 1].end;
@@ -481,17 +488,8 @@ pub fn summarize(
     }
     let cut = Cut::new(document);
     let chunks = cut.chunks();
-    observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
-
-    let mut reading = Reading {
-        cut: &cut,
-        chunks: &chunks,
-        scorer: Scorer::new(reader, salience, layout)?,
-        steps: Steps::new(journal),
-        behind: Vec::new(),
-        n_parts: options.n_parts,
-    };
-    reading.steps.tell(observe);
+    let scorer = Scorer::new(reader, salience, layout)?;
+    let mut reading = Reading::new(scorer, &cut, &chunks, options.n_parts, journal, observe);
     let mut terms = Terms::new(&cut.words, &cut.sentences);
     let mut salience = Vec::with_capacity(cut.sentences.len());
     let mut carried: Vec<usize> = Vec::new();

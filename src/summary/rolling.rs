@@ -13,7 +13,7 @@ use crate::chunk::Chunk;
 use crate::document::Document;
 use crate::event::Event;
 use crate::memory;
-use crate::prompt::Ask;
+use crate::prompt::{Ask, NotesPrompt};
 use crate::report::{ChunkRead, Rolling};
 
 /// What reading leaves behind.
@@ -132,9 +132,7 @@ fn notes<'a>(
 ) -> Result<(Lines, bool), SummaryError> {
     let (seq, last_page) = (chunk.seq, chunk.pages.1);
     let fed = Event::ChunkFed { seq, last_page, n_tokens: chunk.n_tokens };
-    let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
-    let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
-    let (prefix, question) = prompt.encode(writer.reader.tokenizer)?;
+    let (prompt, prefix, question) = prompt_behind(writer, summary)?;
     let text = document.to_read(chunk.range.clone());
     let asked = asked(
         &format!("notes {seq}"),
@@ -146,7 +144,7 @@ fn notes<'a>(
         return Ok((lines, false));
     }
     catch_up(writer, document, behind)?;
-    let sources = feed(writer, summary, document, chunk)?;
+    let sources = feed(writer, &prefix, document, chunk)?;
     observe(fed);
     if goes_on {
         writer.stream.save()?;
@@ -172,32 +170,42 @@ fn catch_up(
         behind.retain(|(chunk, _)| chunk.seq >= n_chunks);
     }
     for (chunk, summary) in behind.drain(..) {
-        feed(writer, &summary, document, chunk)?;
+        let (_, prefix, _) = prompt_behind(writer, &summary)?;
+        feed(writer, &prefix, document, chunk)?;
         writer.steps.go_on()?;
     }
     writer.steps.caught_up(&writer.stream);
     Ok(())
 }
 
+/// What is asked of a chunk behind this rolling summary: the prompt, and the tokens before and behind
+/// the chunk.
+fn prompt_behind(
+    writer: &Writer<'_>,
+    summary: &str,
+) -> Result<(NotesPrompt, Vec<u32>, Vec<u32>), SummaryError> {
+    let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
+    let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
+    let (prefix, question) = prompt.encode(writer.reader.tokenizer)?;
+    Ok((prompt, prefix, question))
+}
+
 /// Pins the instruction and the rolling summary, and streams the text behind them; returns its
 /// sentences as sources.
 fn feed(
     writer: &mut Writer<'_>,
-    summary: &str,
+    prefix: &[u32],
     document: &Document,
     chunk: &Chunk,
 ) -> Result<Sources, SummaryError> {
     let tokenizer = writer.reader.tokenizer;
-    let ask = Ask { n_words: Budget::words(writer.budget.n_reply), ..writer.ask };
-    let prompt = writer.options.prompts.notes(writer.reader.chat, summary, ask)?;
-    let (prefix, _) = prompt.encode(tokenizer)?;
     let begins = begins_part(chunk.seq, writer.n_chunks, writer.options.n_parts);
     if begins || prefix.len() > writer.stream.layout().n_sink() {
         // With fewer sinks than the prefix has tokens a part of it lives in the window, and has to
         // be fed again to be seen.
-        writer.stream.begin(&prefix)?;
+        writer.stream.begin(prefix)?;
     } else {
-        writer.stream.repin(&prefix)?;
+        writer.stream.repin(prefix)?;
     }
     let ids = tokenizer.encode_text(&document.to_read(chunk.range.clone()))?;
     let first = writer.stream.next_index();
