@@ -373,7 +373,14 @@ fn a_window_smaller_than_the_prompt_is_refused_with_the_smallest_that_works() {
     else {
         panic!("a window of 100 was not refused");
     };
-    assert!(n_needed > 100);
+    let least = n_needed;
+    let refused = run(&model, &facts(4), &options(least - 1));
+    assert!(
+        matches!(refused, Err(SummaryError::WindowTooSmall { n_needed, .. }) if n_needed == least)
+    );
+    for n in least..least + 20 {
+        assert!(run(&model, &facts(4), &options(n)).is_ok(), "{n}");
+    }
     let beyond = run(&model, &facts(4), &options(9000));
     assert!(matches!(beyond, Err(SummaryError::BeyondContext { context: 8192, .. })));
 }

@@ -11,6 +11,8 @@ use crate::prompt::{self, Ask};
 const N_CHUNK: usize = 1024;
 /// Tokens of one reply, where the window allows.
 const N_REPLY: usize = 192;
+/// A reply takes at most one part of so many of the window.
+const REPLY_PART: usize = 6;
 /// Fewer tokens of text than this at once are not worth a question.
 const N_LEAST_TEXT: usize = 32;
 /// Tokens in which a part of the final summary can say something.
@@ -39,27 +41,64 @@ pub struct Budget {
     n_neutral: usize,
 }
 
+/// Lengths in tokens that no option changes.
+struct Lengths {
+    /// Before the text, without a rolling summary.
+    n_prefix: usize,
+    /// Behind the text.
+    n_suffix: usize,
+    n_asking: usize,
+    n_neutral: usize,
+}
+
 impl Budget {
     /// Fits prompts, replies and text into what the options and the model allow.
     pub fn new(reader: &Reader<'_>, options: &Options, ask: Ask<'_>) -> Result<Self, SummaryError> {
         let context = reader.model.spec().context;
-        // A short window gets short replies, so that some of it is left for text.
-        let n_room = options.n_window.unwrap_or(context).min(context);
-        let n_reply = N_REPLY.min(n_room / 6).max(16);
-        let n_rolling = n_reply;
-
         let prompt = options.prompts.notes(reader.chat, "-", ask)?;
         let (prefix, suffix) = prompt.encode(reader.tokenizer)?;
-        let n_prefix = prefix.len() + n_rolling;
+        // What a reply looked at is told from a neutral passage behind it.
+        let n_neutral = reader.tokenizer.count(NEUTRAL);
+        let lengths = Lengths {
+            n_prefix: prefix.len(),
+            n_suffix: suffix.len(),
+            n_asking: asking(reader, options, ask)? + n_neutral,
+            n_neutral,
+        };
+        match Self::fit(&lengths, options, options.n_window, context) {
+            Err(SummaryError::WindowTooSmall { n_window, n_needed }) => {
+                // Replies grow with the window, so what is lacking is not what has to be added; and a
+                // window at which they grow may do less well than the one before it.
+                let fits = |n: usize| Self::fit(&lengths, options, Some(n), context).is_ok();
+                let does = |&n: &usize| (n..=context.min(n + REPLY_PART)).all(fits);
+                let n_sink = options.n_sink.unwrap_or(lengths.n_prefix);
+                Err(match (n_window + 1..=context).find(does) {
+                    Some(n_needed) => SummaryError::WindowTooSmall { n_window, n_needed },
+                    None => SummaryError::BeyondContext { n_sink, n_window: n_needed, context },
+                })
+            }
+            other => other,
+        }
+    }
+
+    fn fit(
+        lengths: &Lengths,
+        options: &Options,
+        n_window: Option<usize>,
+        context: usize,
+    ) -> Result<Self, SummaryError> {
+        let &Lengths { n_prefix, n_suffix, n_asking, n_neutral } = lengths;
+        // A short window gets short replies, so that some of it is left for text.
+        let n_room = n_window.unwrap_or(context).min(context);
+        let n_reply = N_REPLY.min(n_room / REPLY_PART).max(16);
+        let n_rolling = n_reply;
+
+        let n_prefix = n_prefix + n_rolling;
         let n_sink = options.n_sink.unwrap_or(n_prefix);
         // What is not pinned of the prefix has to fit the window, with the question and the reply.
-        let n_neutral = reader.tokenizer.count(NEUTRAL);
-        let n_around = n_prefix.saturating_sub(n_sink) + suffix.len() + n_reply + n_neutral;
+        let n_around = n_prefix.saturating_sub(n_sink) + n_suffix + n_reply + n_neutral;
         let n_least = n_around + N_LEAST_TEXT;
-        let n_most = match options.n_window {
-            Some(n_window) => n_window,
-            None => context.saturating_sub(n_sink),
-        };
+        let n_most = n_window.unwrap_or(context.saturating_sub(n_sink));
         if n_sink.saturating_add(n_least) > context {
             return Err(SummaryError::BeyondContext { n_sink, n_window: n_least, context });
         }
@@ -70,7 +109,7 @@ impl Budget {
             Some(n) => n.min(context),
             None => N_CHUNK.min(n_most - n_around),
         };
-        let n_window = options.n_window.unwrap_or(n_chunk + n_around);
+        let n_window = n_window.unwrap_or(n_chunk + n_around);
         let n_seen = n_sink.saturating_add(n_window);
         if n_seen > context {
             return Err(SummaryError::BeyondContext { n_sink, n_window, context });
@@ -81,21 +120,15 @@ impl Budget {
         let n_text = NonZeroUsize::new(n_text).unwrap_or(NonZeroUsize::MIN);
 
         // Rolling takes the old summary and the notes in; merging takes no less.
-        let n_asking = asking(reader, options, ask)? + n_neutral;
         let n_notes = 3 * n_reply + N_LEAST_NOTES;
         let n_needed = n_asking + n_notes + n_reply.max(N_LEAST_FINAL);
         if n_seen < n_needed {
-            let n_lacking = n_needed - n_seen;
-            // Replies grow with the window, so ask for a little more than is lacking.
-            return Err(SummaryError::WindowTooSmall {
-                n_window,
-                n_needed: n_window + 2 * n_lacking,
-            });
+            let n_needed = n_window + n_needed - n_seen;
+            return Err(SummaryError::WindowTooSmall { n_window, n_needed });
         }
         // Two tokens a word leave room for names and numbers.
         let n_final = (2 * options.n_words).max(N_LEAST_FINAL).min(n_seen - n_asking - n_notes);
-        let budget = Self { layout, n_text, n_reply, n_rolling, n_final, n_asking, n_neutral };
-        Ok(budget)
+        Ok(Self { layout, n_text, n_reply, n_rolling, n_final, n_asking, n_neutral })
     }
 
     /// Tokens of notes that one prompt can take when its reply has at most `n_reply` tokens: all of
