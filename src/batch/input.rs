@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 
 use super::objects::{self, Bucket, Location, Uri};
 use crate::document::{self, Document, DocumentError, EXTENSIONS, Reading};
-use crate::report::SourceFacts;
 
 /// A document to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,6 +258,20 @@ impl Input {
         }
     }
 
+    /// What no other document is called.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let whole = |path: &Path| {
+            path.canonicalize().unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+        };
+        match self {
+            Self::File { path, .. } => whole(path),
+            Self::Member { archive, name, .. } => format!("{}\n{name}", whole(archive)),
+            Self::Object { uri, .. } => uri.to_string(),
+            Self::Stdin | Self::Given { .. } | Self::Broken { .. } => self.name(),
+        }
+    }
+
     /// What it is called in messages.
     #[must_use]
     pub fn name(&self) -> String {
@@ -291,30 +304,17 @@ impl Input {
     }
 
     /// SHA-256 of its bytes, in hexadecimal, as the document will have it; none for what can be read
-    /// only once, or not at all.
+    /// only once, not without being unpacked, or not at all.
     #[must_use]
     pub fn sha256(&self) -> Option<String> {
         match self {
-            Self::Stdin | Self::Given { .. } | Self::Object { .. } | Self::Broken { .. } => None,
             Self::File { path, .. } if !path.is_file() => None,
             Self::File { path, .. } => {
                 let mut sum = Sha256::new();
                 io::copy(&mut File::open(path).ok()?, &mut sum).ok()?;
                 Some(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
             }
-            Self::Member { archive, name, .. } => document::member_sha256(archive, name).ok(),
-        }
-    }
-
-    /// Whether its bytes are still those that a report was made of. An object is not fetched to tell:
-    /// the same version of the same object has the same bytes.
-    #[must_use]
-    pub fn is_still(&self, source: &SourceFacts) -> bool {
-        match self {
-            Self::Object { uri, version, .. } => {
-                version.is_some() && *version == source.version && uri.to_string() == source.uri
-            }
-            _ => self.sha256().is_some_and(|sha256| sha256 == source.sha256),
+            _ => None,
         }
     }
 
@@ -652,7 +652,5 @@ mod tests {
         assert_eq!(read(2).unwrap().text, "Three.");
         assert!(matches!(read(3), Err(InputError::Document(DocumentError::NotPdf { .. }))));
         assert_eq!(inputs(&path).len(), 4);
-        let sum = found[1].sha256();
-        assert_eq!(sum, Some(second.source.sha256));
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::{Input, InputError};
 use crate::document::{self, Document, Reading};
+use crate::report::SourceFacts;
 
 /// How often it is asked whether the run stops.
 const TICK: Duration = Duration::from_millis(50);
@@ -130,15 +131,27 @@ impl Isolate {
         }
     }
 
-    /// SHA-256 of a document's bytes, as [`Input::sha256`]; archives are unpacked in another process.
+    /// Whether a document's bytes are still those that a report was made of. Archives are unpacked in
+    /// another process. An object is not fetched to tell: the same version of the same object has the
+    /// same bytes.
     #[must_use]
-    pub fn sha256(&self, input: &Input) -> Option<String> {
-        let Input::Member { archive, name, .. } = input else { return input.sha256() };
-        let what = What::Sha256(archive.clone().into(), name.clone());
-        match self.ask_about(&input.name(), what) {
-            Ok(Answer::Sha256(sha256)) => Some(sha256),
-            _ => None,
-        }
+    pub fn is_still(&self, input: &Input, source: &SourceFacts) -> bool {
+        let sha256 = match input {
+            Input::Object { uri, version, .. } => {
+                return version.is_some()
+                    && *version == source.version
+                    && uri.to_string() == source.uri;
+            }
+            Input::Member { archive, name, .. } => {
+                let what = What::Sha256(archive.clone().into(), name.clone());
+                match self.ask_about(&input.name(), what) {
+                    Ok(Answer::Sha256(sha256)) => Some(sha256),
+                    _ => None,
+                }
+            }
+            _ => input.sha256(),
+        };
+        sha256.is_some_and(|sha256| sha256 == source.sha256)
     }
 
     fn ask_about(&self, name: &str, what: What) -> Result<Answer, InputError> {

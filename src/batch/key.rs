@@ -62,15 +62,3 @@ impl Keys {
         sha256_hex(format!("{sha256}\n{extension}\n{}", self.common).as_bytes())
     }
 }
-
-/// The name of a document's journal: what begins with [`journals_of`] is of the same document.
-#[must_use]
-pub fn journal_name(name: &Path, key: &str) -> String {
-    format!("{}{}", journals_of(name), &key[..32.min(key.len())])
-}
-
-/// How the journals of a document begin.
-#[must_use]
-pub fn journals_of(name: &Path) -> String {
-    format!("{}-", &sha256_hex(name.as_os_str().as_encoded_bytes())[..16])
-}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::input::Input;
 use super::objects::{self, Bucket, Location, Uri};
-use super::place::{Place, is_special, parent};
+use super::place::{Journals, Place, is_special, parent};
 use super::sha256_hex;
 use crate::document::is_named_as_document;
 
@@ -69,6 +69,9 @@ impl WriteError {
                     | io::ErrorKind::PermissionDenied
                     | io::ErrorKind::ReadOnlyFilesystem
                     | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::IsADirectory
+                    | io::ErrorKind::AlreadyExists
+                    | io::ErrorKind::InvalidFilename
                     | io::ErrorKind::Unsupported
             ),
             Self::Stdout(_) => false,
@@ -235,13 +238,20 @@ impl Output {
         matches!(self, Self::Folder(..))
     }
 
-    /// The folder for the journal of the document with this key.
+    /// The journals of this document.
     #[must_use]
-    pub fn journal(&self, key: &str) -> Option<PathBuf> {
+    pub fn journals(&self, input: &Input) -> Journals<'_> {
         match self {
-            Self::Stdout(place) => Some(place.as_ref()?.journal(key)),
-            Self::File(name, store) if store.is_special(name) => None,
-            Self::File(_, store) | Self::Folder(_, store) => Some(store.place()?.journal(key)),
+            Self::Stdout(place) => Journals::new(place.as_ref(), input.identity()),
+            Self::File(name, store) if store.is_special(name) => {
+                Journals::new(None, input.identity())
+            }
+            Self::File(_, store) => Journals::new(store.place(), input.identity()),
+            // Wherever the documents lie, these reports are on documents of these names.
+            Self::Folder(_, store) => {
+                let of = input.relative().to_string_lossy().into_owned();
+                Journals::new(store.place(), of)
+            }
         }
     }
 
@@ -252,16 +262,6 @@ impl Output {
             Self::Stdout(_) => None,
             Self::File(name, store) if store.is_special(name) => None,
             Self::File(_, store) | Self::Folder(_, store) => store.read(&self.name_of(input)?).ok(),
-        }
-    }
-
-    /// Throws away the journals whose names begin like this.
-    pub fn forget(&self, prefix: &str) {
-        match self {
-            Self::Stdout(place) => place.as_ref().into_iter().for_each(|p| p.forget(prefix)),
-            Self::File(_, store) | Self::Folder(_, store) => {
-                store.place().into_iter().for_each(|p| p.forget(prefix));
-            }
         }
     }
 
@@ -475,4 +475,30 @@ fn state_dir() -> Option<PathBuf> {
 
 fn failed(path: &Path, source: io::Error) -> WriteError {
     WriteError::File { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_of_one_name_have_journals_of_their_own_unless_their_reports_are_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |folder: &str| {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+            let path = dir.path().join(folder).join("report.txt");
+            fs::write(&path, folder).unwrap();
+            Input::File { path, root: Some(dir.path().join(folder)) }
+        };
+        let (one, other) = (file("one"), file("other"));
+        let place = || Place::new(dir.path());
+        let folder = |output: &Output, input: &Input| output.journals(input).folder("key").unwrap();
+        let stdout = Output::Stdout(Some(place()));
+        assert_ne!(folder(&stdout, &one), folder(&stdout, &other));
+        let store = || Store::Files(dir.path().to_owned(), place());
+        let to_file = Output::File("report.json".into(), store());
+        assert_ne!(folder(&to_file, &one), folder(&to_file, &other));
+        let to_folder = Output::Folder("json", store());
+        assert_eq!(folder(&to_folder, &one), folder(&to_folder, &other));
+    }
 }

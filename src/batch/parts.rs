@@ -166,14 +166,14 @@ impl Batch<'_> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), RunError> {
         // Several parts may be read at once into one folder: their journals are not each other's.
-        let name = format!("{}.part-{}-of-{}", input.name(), part.part, part.n_parts);
-        let as_part = Input::Given { name, bytes: Vec::new() };
+        let what = format!("part {} of {}", part.part, part.n_parts);
+        let journals = self.output.journals(input).of_work(&what);
         let make = |journal: &mut dyn Journal| {
             let mut all = All { before: Vec::new(), steps: Vec::new(), journal };
             map(&self.reader, document, self.options, part.part - 1, &mut all, observe)?;
             Ok(all.steps)
         };
-        self.kept(&as_part, &part.key, warnings, make, |steps| {
+        self.kept(&journals, &part.key, warnings, make, |steps| {
             let failed = |source| WriteError::File { path: part.name(), source };
             let text = part.render(&steps).map_err(|e| failed(e.into()))?;
             Ok(self.output.write_to(&part.name(), &text)?)
@@ -193,13 +193,12 @@ impl Batch<'_> {
         finish: impl FnOnce(Report) -> Result<Report, RunError>,
     ) -> Result<Report, RunError> {
         let key = self.keys().of(&document.source.sha256, input.relative());
-        let name = format!("{}.merge", input.name());
-        let as_merge = Input::Given { name, bytes: Vec::new() };
+        let journals = self.output.journals(input).of_work("merge");
         let make = |journal: &mut dyn Journal| {
             let mut all = All { before: steps, steps: Vec::new(), journal };
             resume(&self.reader, document, self.options, &mut all, observe)
         };
-        self.kept(&as_merge, &key, warnings, make, |report| finish(keyed(report, document, &key)))
+        self.kept(&journals, &key, warnings, make, |report| finish(keyed(report, document, &key)))
     }
 }
 

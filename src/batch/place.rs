@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::journal::discard;
+use super::sha256_hex;
 
 /// Files that are being written, by this process.
 static N_WRITTEN: AtomicU64 = AtomicU64::new(0);
@@ -88,21 +89,6 @@ impl Place {
         Ok(())
     }
 
-    /// The folder for the journal of a document; made by whoever writes there.
-    #[must_use]
-    pub fn journal(&self, key: &str) -> PathBuf {
-        self.own.join(key)
-    }
-
-    /// Throws away the journals whose names begin like this.
-    pub fn forget(&self, prefix: &str) {
-        let Ok(entries) = fs::read_dir(&self.own) else { return };
-        let is_of = |entry: &fs::DirEntry| {
-            entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())
-        };
-        entries.flatten().filter(is_of).for_each(|entry| discard(&entry.path()));
-    }
-
     /// A new file that is locked until it is closed.
     fn unfinished(&self) -> io::Result<(PathBuf, File)> {
         let mut tries = 0;
@@ -142,6 +128,51 @@ impl Place {
                 let _ = fs::remove_dir_all(path);
             }
         }
+    }
+}
+
+/// The journals of one document in a place: one for each key it was worked on under.
+#[derive(Debug)]
+pub struct Journals<'a> {
+    place: Option<&'a Place>,
+    /// What no other document in this place is called.
+    of: String,
+}
+
+impl<'a> Journals<'a> {
+    /// The journals of the document that alone has this name. None are kept where there is no place.
+    #[must_use]
+    pub fn new(place: Option<&'a Place>, of: String) -> Self {
+        Self { place, of }
+    }
+
+    /// The journals of some work on the document that may be done beside other work on it.
+    #[must_use]
+    pub fn of_work(self, what: &str) -> Self {
+        Self { of: format!("{}\n{what}", self.of), ..self }
+    }
+
+    /// The folder for the journal with this key; made by whoever writes there.
+    #[must_use]
+    pub fn folder(&self, key: &str) -> Option<PathBuf> {
+        let name = format!("{}{}", self.prefix(), &key[..32.min(key.len())]);
+        Some(self.place?.own.join(name))
+    }
+
+    /// Throws all of them away, but for one that somebody works on.
+    pub fn forget(&self) {
+        let Some(place) = self.place else { return };
+        let Ok(entries) = fs::read_dir(&place.own) else { return };
+        let prefix = self.prefix();
+        let is_of = |entry: &fs::DirEntry| {
+            entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())
+        };
+        entries.flatten().filter(is_of).for_each(|entry| discard(&entry.path()));
+    }
+
+    /// How their names begin.
+    fn prefix(&self) -> String {
+        format!("{}-", &sha256_hex(self.of.as_bytes())[..16])
     }
 }
 
@@ -243,6 +274,27 @@ mod tests {
         drop(file);
         drop(Place::new(dir.path()));
         assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn journals_are_those_of_one_document_and_one_kind_of_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(dir.path());
+        let of = |name: &str| Journals::new(Some(&place), name.to_owned());
+        let all = [of("a"), of("b"), of("a").of_work("merge")];
+        for (journals, key) in all.iter().flat_map(|j| [(j, "first"), (j, "second")]) {
+            fs::create_dir_all(journals.folder(key).unwrap()).unwrap();
+        }
+        let there = || {
+            let is_there = |key| move |j: &Journals<'_>| j.folder(key).unwrap().is_dir();
+            (
+                all.iter().map(is_there("first")).collect::<Vec<_>>(),
+                all.iter().map(is_there("second")).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(there(), (vec![true; 3], vec![true; 3]));
+        all[0].forget();
+        assert_eq!(there(), (vec![false, true, true], vec![false, true, true]));
     }
 
     #[test]

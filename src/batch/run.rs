@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use super::input::{Input, InputError};
 use super::isolate::Isolate;
 use super::journal::FileJournal;
-use super::key::{Keys, journal_name, journals_of};
+use super::key::Keys;
 use super::output::{Output, WriteError};
+use super::place::Journals;
 use crate::document::{Document, Reading};
 use crate::event::Event;
 use crate::memory;
@@ -113,10 +114,14 @@ impl RunError {
     pub fn ends_the_run(&self) -> bool {
         match self {
             Self::Input(_) | Self::NoSummary(_) | Self::Panic { .. } => false,
-            Self::Write(_) => true,
-            Self::Summary(e) => {
-                !matches!(e, SummaryError::Token(_) | SummaryError::Stopped(Stop::OutOfTime { .. }))
-            }
+            Self::Write(e) => e.is_of_the_disk(),
+            Self::Summary(e) => matches!(
+                e,
+                SummaryError::BeyondContext { .. }
+                    | SummaryError::Layout(_)
+                    | SummaryError::Prompt(_)
+                    | SummaryError::Model(ModelError::Cache(_) | ModelError::Tensor(_))
+            ),
         }
     }
 
@@ -249,7 +254,7 @@ impl Batch<'_> {
             let mut is_heard = true;
             guarded(input, self, &|outcome, report| end(at, outcome, report), || {
                 if let Some(outcome) = self.unchanged(input, keys) {
-                    self.output.forget(&journals_of(input.relative()));
+                    self.output.journals(input).forget();
                     return Some((outcome, None));
                 }
                 let since = Instant::now();
@@ -275,11 +280,8 @@ impl Batch<'_> {
         }
         let facts = Facts::read(&self.output.read(input)?)?;
         // The report may be right and the document another one.
-        let is_still = match input {
-            Input::Object { .. } => input.is_still(&facts.source),
-            _ => self.isolate.sha256(input).is_some_and(|sum| sum == facts.source.sha256),
-        };
-        let is_same = is_still && facts.key == keys.of(&facts.source.sha256, input.relative());
+        let is_same = self.isolate.is_still(input, &facts.source)
+            && facts.key == keys.of(&facts.source.sha256, input.relative());
         is_same.then(|| {
             let mut outcome = self.told(input, &facts);
             outcome.entry.timings.unchanged = true;
@@ -382,7 +384,7 @@ impl Batch<'_> {
             resume(&self.reader, document, self.options, journal, observe)
         };
         let with_key = |report| finish(keyed(report, document, &key));
-        self.kept(input, &key, warnings, make, with_key)
+        self.kept(&self.output.journals(input), &key, warnings, make, with_key)
     }
 
     /// Makes something of a document step by step, with a journal that goes once it is finished.
@@ -390,7 +392,7 @@ impl Batch<'_> {
     /// - `key`: the same for the same steps
     pub(super) fn kept<T, U>(
         &self,
-        input: &Input,
+        journals: &Journals<'_>,
         key: &str,
         warnings: &mut Vec<String>,
         make: impl FnOnce(&mut dyn Journal) -> Result<T, SummaryError>,
@@ -403,14 +405,13 @@ impl Batch<'_> {
             let late = n_secs.map(|n_secs| Stop::OutOfTime { n_secs });
             if self.is_stopped() { Some(Stop::Asked) } else { late }
         };
-        let dir = self.output.journal(&journal_name(input.relative(), key));
-        let mut journal = FileJournal::new(dir, self.checkpoint, &stop);
+        let mut journal = FileJournal::new(journals.folder(key), self.checkpoint, &stop);
         let result = make(&mut journal).map_err(RunError::from).and_then(finish);
         warnings.extend(journal.failure().map(|why| format!("no checkpoints are kept: {why}")));
         drop(journal);
         // Not before the result is safe; and what would come out the same way once more is no use.
         if !result.as_ref().is_err_and(RunError::can_go_on) {
-            self.output.forget(&journals_of(input.relative()));
+            journals.forget();
         }
         result
     }
