@@ -323,6 +323,59 @@ fn a_document_shared_out_makes_the_report_of_one_machine() {
 }
 
 #[test]
+fn what_befalls_one_document_does_not_end_the_night() {
+    let dir = tempfile::tempdir().unwrap();
+    let (archive, model) = (dir.path().join("in"), dir.path().join("model"));
+    fs::create_dir_all(archive.join("a")).unwrap();
+    fs::create_dir(&model).unwrap();
+    tiny::write(&model);
+    fs::write(archive.join("a/1.txt"), text(30, 1)).unwrap();
+    fs::write(archive.join("b.md"), format!("# {}\n\n{}", "Ships ".repeat(30), text(30, 2)))
+        .unwrap();
+    for k in 3..6 {
+        fs::write(archive.join(format!("{k}.txt")), text(30, k)).unwrap();
+    }
+    // A file lies where the folder of one report has to be.
+    let out = dir.path().join("out");
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("a"), "in the way").unwrap();
+    let command = |window: &str| {
+        let mut command = longsum();
+        command.args(["--sinks", "4", "--chunk", "300", "--jobs", "1", "--window", window]);
+        command.arg("--model").arg(&model).stderr(Stdio::piped());
+        command
+    };
+    // The smallest window that will do has no room for a title.
+    let output = command("1").arg(archive.join("3.txt")).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let (_, needed) = said.split_once("--window ").unwrap();
+    let needed = needed.split(' ').next().unwrap();
+    let output = command(needed).arg(&archive).arg("-o").arg(&out).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let run: Value = serde_json::from_slice(&fs::read(out.join("run.json")).unwrap()).unwrap();
+    let fates: Vec<(&str, &str)> = run["documents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["document"].as_str().unwrap(), entry["fate"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        fates,
+        [
+            ("3.txt", "complete"),
+            ("4.txt", "complete"),
+            ("5.txt", "complete"),
+            ("a/1.txt", "failed"),
+            ("b.md", "failed"),
+        ],
+        "{said}"
+    );
+    let title = run["documents"][4]["reason"].as_str().unwrap();
+    assert!(title.contains("window"), "{title}");
+}
+
+#[test]
 fn a_worker_answers_every_line_in_order() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.txt"), text(30, 1)).unwrap();
