@@ -396,6 +396,75 @@ fn what_a_model_needs_is_told_from_its_configuration() {
     assert_eq!(found["plans"][0]["cache_bytes"], cache);
     let table = plan(serde_json::json!({ "model_type": "mamba" }), &[]);
     check_error(&table, 2, &["mamba"]);
+    let learned = plan(serde_json::json!({ "model_type": "gpt2" }), &[]);
+    check_error(&learned, 2, &["learned absolute positions", "cannot be streamed"]);
+}
+
+#[test]
+fn what_cannot_be_streamed_is_fixed_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.json");
+    let plan = |more: Value| {
+        let mut config = serde_json::json!({
+            "model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 6,
+            "intermediate_size": 128, "vocab_size": 100, "max_position_embeddings": 4096,
+        });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        fs::write(&path, config.to_string()).unwrap();
+        longsum().args(["models", "--plan", path.to_str().unwrap()]).output().unwrap()
+    };
+    let text = |output: Output| String::from_utf8(output.stdout).unwrap();
+    let dynamic =
+        text(plan(serde_json::json!({ "rope_scaling": { "type": "dynamic", "factor": 4.0 } })));
+    assert!(dynamic.contains("note: dynamic NTK"), "{dynamic}");
+    let long = text(plan(serde_json::json!({
+        "model_type": "phi3", "max_position_embeddings": 131_072,
+        "original_max_position_embeddings": 4096,
+        "rope_scaling": { "type": "longrope", "short_factor": [1, 1, 1, 1, 1, 1, 1, 1.5] },
+    })));
+    assert!(
+        long.contains("trained to see 4096 tokens") && long.contains("note: LongRoPE"),
+        "{long}"
+    );
+    let native =
+        text(plan(serde_json::json!({ "model_type": "gemma3_text", "sliding_window": 512 })));
+    assert!(native.contains("5 layers see no more than 512 tokens"), "{native}");
+}
+
+/// The settings that decide the shape, in the two styles in which the paper's models were trained.
+#[test]
+fn files_that_models_were_trained_by_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        let args = ["models", "--plan", path.to_str().unwrap(), "--format", "json"];
+        report(&longsum().args(args).output().unwrap())
+    };
+    // Pythia 12B: as published it lacks a comma, and its embedding is padded for four devices.
+    let neox = "{\n  # parallelism\n  \"model-parallel-size\": 4,\n  \"num-layers\": 36,\n  \"hidden-size\": 5120,\n  \
+        \"num-attention-heads\": 40,\n  \"max-position-embeddings\": 2048,\n  \"pos-emb\": \"rotary\",\n  \
+        \"rotary_pct\": 0.25,\n  \"no-weight-tying\": true,\n  \"gpt_j_residual\": true,\n  \
+        \"attention-config\": [[[\"flash\"], 36]]\n\n  \"vocab-file\": \"x/20B_tokenizer.json\"\n}\n";
+    let found = plan("pythia.yml", neox);
+    assert_eq!(
+        (found["family"].as_str(), found["context"].as_u64()),
+        (Some("gpt_neox"), Some(2048))
+    );
+    // 11,846,072,320 with biases, which are not counted.
+    let billions = found["n_params"].as_f64().unwrap() / 1e9;
+    assert!((billions - 11.846).abs() < 0.003, "{billions}");
+    let foundry = "variables:\n  max_seq_len: 2048\nmodel:\n  name: mpt_causal_lm\n  d_model: 4096\n  n_heads: 32\n  \
+        n_layers: 32\n  expansion_ratio: 4\n  max_seq_len: ${variables.max_seq_len}\n  vocab_size: 50368\n  \
+        attn_config:\n    attn_impl: flash\n";
+    let found = plan("mpt.yaml", foundry);
+    assert_eq!((found["family"].as_str(), found["context"].as_u64()), (Some("mpt"), Some(2048)));
+    let billions = found["n_params"].as_f64().unwrap() / 1e9;
+    assert!((billions - 6.649).abs() < 0.003, "{billions}");
+    let path = dir.path().join("odd.yaml");
+    fs::write(&path, "a: [1").unwrap();
+    let odd = longsum().args(["models", "--plan", path.to_str().unwrap()]).output().unwrap();
+    check_error(&odd, 2, &["odd.yaml", "neither JSON"]);
 }
 
 #[test]

@@ -56,3 +56,28 @@ fn falcon_40b_with_groups_and_two_norms() {
 fn mpt_with_alibi() {
     check("mpt");
 }
+
+#[test]
+fn smollm_3_with_layers_without_rotary() {
+    check("smollm3");
+}
+
+#[test]
+fn phi_3_with_fused_matrices() {
+    check("phi3");
+}
+
+#[test]
+fn phi_3_with_long_rope() {
+    check("phi3_longrope");
+}
+
+#[test]
+fn gemma_2_with_capped_scores_and_windows_of_its_own() {
+    check("gemma2");
+}
+
+#[test]
+fn gemma_3_with_two_rotary_embeddings() {
+    check("gemma3");
+}

@@ -8,6 +8,7 @@ mod golden_example;
 mod cli;
 mod documents;
 mod golden;
+mod hub;
 mod layers;
 mod method;
 mod night;

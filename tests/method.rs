@@ -56,6 +56,12 @@ impl Scripted {
             residual: Residual::Sequential,
             mlp: Mlp::Plain(Activation::Gelu),
             qk_norm: false,
+            sights: Vec::new(),
+            embedding_scale: 1.0,
+            score_scale: 1.0,
+            score_cap: None,
+            logit_cap: None,
+            remarks: Vec::new(),
             tied: true,
         };
         Self { spec, script, tokenizer: tokenizer(), state: Mutex::default() }
@@ -68,7 +74,7 @@ impl LanguageModel for Scripted {
     }
 
     fn new_cache(&self, layout: Layout) -> Result<KvCache, ModelError> {
-        let shape = KvShape { n_layers: 0, n_kv_heads: 1, head_dim: 1 };
+        let shape = KvShape { native_windows: Vec::new(), n_kv_heads: 1, head_dim: 1 };
         Ok(KvCache::new(layout, shape, DType::F32, &Device::Cpu)?)
     }
 

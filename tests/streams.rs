@@ -13,10 +13,48 @@ use longsum::model::{Decoder, LanguageModel, ModelError, Want};
 use longsum::stream::{Decoding, Finish, Limits, Stream};
 use proptest::prelude::*;
 
+const FAMILIES: [&str; 14] = [
+    "llama2",
+    "llama3",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+    "phi3",
+    "phi3_longrope",
+    "gemma2",
+    "gemma3",
+    "pythia",
+    "falcon7b",
+    "falcon40b",
+    "mpt",
+];
+
 fn decoder(family: &str) -> Decoder {
+    shallow(family, usize::MAX)
+}
+
+/// The first layers of a golden model.
+fn shallow(family: &str, n_layers: usize) -> Decoder {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(family);
     let folder = Folder::open(&dir, DType::F32, &Device::Cpu).unwrap();
-    Decoder::new(folder.spec.clone(), &folder, DType::F32, &Device::Cpu).unwrap()
+    let mut spec = folder.spec.clone();
+    spec.n_layers = spec.n_layers.min(n_layers);
+    spec.sights.truncate(spec.n_layers);
+    Decoder::new(spec, &folder, DType::F32, &Device::Cpu).unwrap()
+}
+
+/// The pinned slots of all keys and values, as bytes; of layers with a window of their own, too.
+fn pinned(decoder: &Decoder, cache: &KvCache) -> Vec<Vec<u8>> {
+    let mut pieces = Vec::new();
+    cache.export(&mut |bytes| pieces.push(bytes.to_vec())).unwrap();
+    let (n_heads, n_sink) = (decoder.spec().n_kv_heads, cache.layout().n_sink());
+    let of = |tensor: &Vec<u8>| {
+        let heads = tensor.chunks_exact(tensor.len() / n_heads);
+        let n_bytes = n_sink * decoder.spec().head_dim * size_of::<f32>();
+        heads.flat_map(|head| head[..n_bytes].to_vec()).collect()
+    };
+    pieces.iter().skip(4).map(of).collect()
 }
 
 fn limits(n_max: usize, stops: &[u32]) -> Limits<'_> {
@@ -45,9 +83,7 @@ fn distance(a: &Tensor, b: &Tensor) -> f32 {
 
 #[test]
 fn a_stream_far_away_gives_the_numbers_of_one_at_the_start() {
-    for family in
-        ["llama2", "llama3", "mistral", "qwen2", "qwen3", "pythia", "falcon7b", "falcon40b", "mpt"]
-    {
+    for family in FAMILIES {
         let decoder = decoder(family);
         for n_sink in [0, 4] {
             let layout = Layout::new(n_sink, 12, 8).unwrap();
@@ -167,8 +203,11 @@ proptest! {
 
     /// However tokens are cut into chunks, the numbers are the same, and the cache never grows.
     #[test]
-    fn chunks_do_not_matter(n_sink in 0usize..6, n_window in 1usize..24, n_chunk in 1usize..20, n in 1usize..70) {
-        let decoder = decoder("qwen2");
+    fn chunks_do_not_matter(
+        family in prop::sample::select(&FAMILIES[..]),
+        n_sink in 0usize..6, n_window in 1usize..24, n_chunk in 1usize..20, n in 1usize..70,
+    ) {
+        let decoder = decoder(family);
         let ids = ids(n);
         let mut one = decoder.new_cache(Layout::new(n_sink, n_window, 1).unwrap()).unwrap();
         let mut many = decoder.new_cache(Layout::new(n_sink, n_window, n_chunk).unwrap()).unwrap();
@@ -178,6 +217,87 @@ proptest! {
         prop_assert!(distance(&a, &b) < 1e-3);
         prop_assert_eq!(many.n_bytes(), bytes);
         prop_assert_eq!(many.n_slots(), n_sink + n_window - 1 + n_chunk);
+    }
+
+    /// What comes later changes no bit of what came before.
+    #[test]
+    fn the_future_has_no_effect(
+        family in prop::sample::select(&FAMILIES[..]),
+        n_sink in 0usize..6, n_window in 1usize..24, n_chunk in 1usize..20, n in 1usize..60,
+    ) {
+        let decoder = decoder(family);
+        let layout = Layout::new(n_sink, n_window, n_chunk).unwrap();
+        let (one, mut other) = (ids(60), ids(60));
+        other[n..].iter_mut().for_each(|id| *id = 95 - *id);
+        let rows = |ids: &[u32]| {
+            let mut cache = decoder.new_cache(layout).unwrap();
+            all_logits(&decoder, ids, &mut cache).narrow(0, 0, n).unwrap().to_vec2::<f32>().unwrap()
+        };
+        prop_assert!(rows(&one) == rows(&other), "{}", family);
+    }
+
+    /// Once written, pinned slots hold the same bits for ever.
+    #[test]
+    fn pinned_slots_never_change(
+        family in prop::sample::select(&FAMILIES[..]),
+        n_sink in 1usize..6, n_window in 1usize..24, n_chunk in 1usize..20, n in 1usize..90,
+    ) {
+        let decoder = decoder(family);
+        let mut cache = decoder.new_cache(Layout::new(n_sink, n_window, n_chunk).unwrap()).unwrap();
+        cache.begin(n_sink).unwrap();
+        let ids = ids(n_sink + n);
+        all_logits(&decoder, &ids[..n_sink], &mut cache);
+        let before = pinned(&decoder, &cache);
+        prop_assert!(before.iter().flatten().any(|&byte| byte != 0));
+        all_logits(&decoder, &ids[n_sink..], &mut cache);
+        prop_assert!(before == pinned(&decoder, &cache), "{}", family);
+    }
+
+    /// With one layer, keys depend on their tokens alone: a stream is then the same as a text of its
+    /// sinks and its window, read anew for every token. Without sinks that is a plain window.
+    #[test]
+    fn one_layer_is_a_text_read_anew(
+        family in prop::sample::select(&FAMILIES[..]).prop_filter("has a window of its own", |f| !f.starts_with("gemma")),
+        n_sink in 0usize..6, n_window in 1usize..24, n_chunk in 1usize..20, n in 1usize..70,
+    ) {
+        let decoder = shallow(family, 1);
+        let ids = ids(n_sink + n);
+        let mut cache = decoder.new_cache(Layout::new(n_sink, n_window, n_chunk).unwrap()).unwrap();
+        let stream = all_logits(&decoder, &ids, &mut cache);
+        let last = ids.len() - 1;
+        for i in [last, last / 2, 0] {
+            let kept = |j: &usize| *j < n_sink || i < *j + n_window;
+            let text: Vec<u32> = (0..=i).filter(kept).map(|j| ids[j]).collect();
+            let mut dense = decoder.new_cache(Layout::new(0, text.len(), 128).unwrap()).unwrap();
+            let anew = all_logits(&decoder, &text, &mut dense);
+            let (ours, theirs) = (stream.narrow(0, i, 1).unwrap(), anew.narrow(0, text.len() - 1, 1).unwrap());
+            let gap = distance(&ours, &theirs);
+            prop_assert!(gap < 1e-3, "{} {}: {}", family, i, gap);
+        }
+    }
+
+    /// Wherever a stream is left and come back to, it goes on as if nothing had been.
+    #[test]
+    fn forks_leave_no_trace_anywhere(
+        family in prop::sample::select(&FAMILIES[..]),
+        n_sink in 0usize..6, n_window in 1usize..24, n_chunk in 1usize..20,
+        before in 1usize..40, aside in 1usize..40,
+    ) {
+        let decoder = decoder(family);
+        let layout = Layout::new(n_sink, n_window, n_chunk).unwrap();
+        let ids = ids(90);
+        let run = |forks: bool| {
+            let mut cache = decoder.new_cache(layout).unwrap();
+            all_logits(&decoder, &ids[..before], &mut cache);
+            if forks {
+                let mut snapshot = None;
+                cache.save(&mut snapshot).unwrap();
+                all_logits(&decoder, &ids[90 - aside..], &mut cache);
+                cache.restore(&snapshot.unwrap()).unwrap();
+            }
+            all_logits(&decoder, &ids[before..before + 30], &mut cache).to_vec2::<f32>().unwrap()
+        };
+        prop_assert!(run(false) == run(true), "{}", family);
     }
 }
 
@@ -305,7 +425,7 @@ fn a_window_computed_anew_is_a_text_that_begins_there() {
 
 #[test]
 fn random_weights_of_any_family_compute_and_are_counted() {
-    for family in ["llama2", "qwen3", "pythia", "falcon7b", "falcon40b", "mpt"] {
+    for family in FAMILIES {
         let spec = decoder(family).spec().clone();
         let weights = RandomWeights { spec: spec.clone(), eight_bits: false, dtype: DType::F32 };
         let random = Decoder::new(spec.clone(), &weights, DType::F32, &Device::Cpu).unwrap();

@@ -1,5 +1,6 @@
 //! The tensors of a streaming cache: keys and values of every layer, allocated once.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
@@ -37,13 +38,15 @@ pub struct LayerCache {
     pub keys: Tensor,
     /// Values.
     pub values: Tensor,
+    /// Where each token lies in them.
+    pub layout: Layout,
 }
 
 /// The shape of one layer's keys and values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KvShape {
-    /// Decoder layers.
-    pub n_layers: usize,
+    /// The window that each layer was trained to see and no more, where it was.
+    pub native_windows: Vec<Option<NonZeroUsize>>,
     /// Key/value heads (G).
     pub n_kv_heads: usize,
     /// Width of a head (D).
@@ -108,12 +111,16 @@ impl KvCache {
         dtype: DType,
         device: &Device,
     ) -> Result<Self, CacheError> {
-        let dims = (shape.n_kv_heads, layout.n_slots(), shape.head_dim);
-        let layers = (0..shape.n_layers)
-            .map(|_| {
+        let layers = shape
+            .native_windows
+            .iter()
+            .map(|window| {
+                let layout = window.map_or(layout, |window| layout.native(window));
+                let dims = (shape.n_kv_heads, layout.n_slots(), shape.head_dim);
                 Ok(LayerCache {
                     keys: Tensor::zeros(dims, dtype, device)?,
                     values: Tensor::zeros(dims, dtype, device)?,
+                    layout,
                 })
             })
             .collect::<Result<_, candle_core::Error>>()?;
@@ -167,13 +174,13 @@ impl KvCache {
         Ok(())
     }
 
-    /// The shape of the cache.
+    /// The shape of the cache, but for layers with a window of their own.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Slots allocated, which never change.
+    /// Slots allocated in a layer, which never change.
     #[must_use]
     pub fn n_slots(&self) -> usize {
         self.layout.n_slots()
@@ -216,10 +223,10 @@ impl KvCache {
         Ok((self.marks.next..self.marks.next + n_tokens).collect())
     }
 
-    /// What the query with this index sees once its chunk is stored.
+    /// What the query with this index sees once its chunk is stored, in layers of this layout.
     #[must_use]
-    pub fn visible(&self, index: usize) -> Visible {
-        self.layout.visible(index, self.marks.n_vacant, self.marks.first)
+    pub fn visible(&self, layout: &Layout, index: usize) -> Visible {
+        layout.visible(index, self.marks.n_vacant, self.marks.first)
     }
 
     /// Writes keys and values of the coming tokens of one layer and returns the layer.
@@ -237,7 +244,7 @@ impl KvCache {
         let n_tokens = keys.dim(1)?;
         let cache = &self.layers[layer];
         let mut done = 0;
-        for run in self.layout.runs(self.marks.next..self.marks.next + n_tokens) {
+        for run in cache.layout.runs(self.marks.next..self.marks.next + n_tokens) {
             for (to, from) in [(&cache.keys, keys), (&cache.values, values)] {
                 if run.len() == n_tokens {
                     to.slice_set(from, 1, run.start)?;
@@ -303,7 +310,10 @@ impl KvCache {
                 let layers = self
                     .layers
                     .iter()
-                    .map(|l| Ok(LayerCache { keys: l.keys.copy()?, values: l.values.copy()? }))
+                    .map(|l| {
+                        let (keys, values) = (l.keys.copy()?, l.values.copy()?);
+                        Ok(LayerCache { keys, values, layout: l.layout })
+                    })
                     .collect::<Result<_, candle_core::Error>>()?;
                 *snapshot = Some(Snapshot { layers, marks: self.marks });
             }

@@ -15,6 +15,9 @@
 //! `n_vacant..n_sink`, right before the ring, so that all distances stay what they would be in a
 //! stream whose `n_sink` is exactly the length of the prefix.
 //!
+//! Some models have layers that were trained to see only a window of their own. There pinned tokens
+//! are no sinks: they leave that window as all others do ([`Layout::native`]).
+//!
 //! Source: Xiao et al., "Efficient Streaming Language Models with Attention Sinks",
 //! arXiv:2309.17453, section 3.2.
 
@@ -27,6 +30,8 @@ pub struct Layout {
     n_sink: usize,
     n_window: NonZeroUsize,
     n_chunk: NonZeroUsize,
+    /// Whether the pinned tokens stay in sight for good.
+    has_sinks: bool,
 }
 
 /// Why a cache of the asked shape cannot be made.
@@ -90,7 +95,14 @@ impl Layout {
             .checked_add(n_window)
             .and_then(|n| n.checked_add(n_chunk))
             .ok_or(LayoutError::TooLarge { n_sink, n_window, n_chunk })?;
-        Ok(Self { n_sink, n_window: window, n_chunk: chunk })
+        Ok(Self { n_sink, n_window: window, n_chunk: chunk, has_sinks: true })
+    }
+
+    /// The layout of a layer of the same stream that was trained to see `n_window` tokens and no
+    /// others. It takes the same prefix and the same chunks.
+    #[must_use]
+    pub fn native(self, n_window: NonZeroUsize) -> Self {
+        Self { n_window, has_sinks: false, ..self }
     }
 
     /// Pinned slots.
@@ -167,7 +179,8 @@ impl Layout {
     #[must_use]
     pub fn visible(&self, index: usize, n_vacant: usize, first: usize) -> Visible {
         let pinned_end = self.n_sink.min(index + 1);
-        let pinned = n_vacant.min(pinned_end)..pinned_end;
+        let gone = if self.has_sinks { 0 } else { (index + 1).saturating_sub(self.n_window.get()) };
+        let pinned = n_vacant.max(gone).min(pinned_end)..pinned_end;
         let end = index + 1;
         let start = end.saturating_sub(self.n_window.get()).max(first.max(self.n_sink));
         if start >= end {
@@ -218,6 +231,23 @@ mod tests {
         assert_eq!(layout.visible(9, 3, 4).pinned, 3..4);
         assert_eq!(layout.visible(2, 2, 4).pinned, 2..3);
         assert_eq!(layout.visible(9, 4, 4).pinned, 4..4);
+    }
+
+    #[test]
+    fn pinned_tokens_leave_a_native_window() {
+        let layout = Layout::new(4, 9, 2).unwrap().native(NonZeroUsize::new(3).unwrap());
+        assert_eq!(layout.n_slots(), 4 + 3 - 1 + 2);
+        let seen = |i| {
+            let seen = layout.visible(i, 1, 4);
+            (seen.pinned, seen.ring[0].len() + seen.ring[1].len())
+        };
+        // Slot 0 is vacant; every query sees three tokens, itself among them.
+        assert_eq!(seen(1), (1..2, 0));
+        assert_eq!(seen(3), (1..4, 0));
+        assert_eq!(seen(4), (2..4, 1));
+        assert_eq!(seen(5), (3..4, 2));
+        assert_eq!(seen(6), (4..4, 3));
+        assert_eq!(seen(60), (4..4, 3));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `longsum bench`: how long a token takes here, with a stream and with its window computed anew.
 
 use std::fmt::Write;
-use std::fs;
 
 use anyhow::Result;
 use candle_core::{DType, Device};
@@ -14,7 +13,7 @@ use longsum::report::plot::{Line, Plot};
 use serde::Serialize;
 
 use super::args::{Bench, EvalFormat};
-use super::exit::{Exit, Failure};
+use super::exit::Exit;
 use super::progress::Progress;
 
 #[derive(Debug, Serialize)]
@@ -40,10 +39,7 @@ pub fn run(args: &Bench) -> Result<Exit> {
     let progress = Progress::new(args.quiet);
     let (decoder, model) = match &args.random_weights {
         Some(path) => {
-            let failed = |reason: String| Failure::Config { path: path.clone(), reason };
-            let text = fs::read(path).map_err(|e| failed(e.to_string()))?;
-            let json = serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))?;
-            let spec = config::parse(&json)?;
+            let spec = config::read(path)?;
             let weights = RandomWeights {
                 spec: spec.clone(),
                 eight_bits: args.eight_bits,

@@ -58,14 +58,6 @@ pub enum Failure {
         /// The text.
         uri: String,
     },
-    /// A configuration that cannot be read.
-    #[error("cannot read the configuration `{}`: {reason}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
     /// A way to store weights that does not exist.
     #[error("weights are not stored as `{storage}`")]
     Storage {
@@ -220,7 +212,6 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         Failure::Plan { .. } | Failure::Changed { .. } => {
             Some("make a new one with `longsum plan`".to_owned())
         }
-        Failure::Config { .. } => Some("it is the `config.json` beside a model's weights".to_owned()),
         Failure::Storage { names, .. } => Some(format!("there are {names}")),
         Failure::TooShort { .. } | Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,
         Failure::NoSuchModel { .. } => Some(

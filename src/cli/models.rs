@@ -1,15 +1,13 @@
 //! `longsum models --plan`: what a model would need, told from its configuration.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
 
 use anyhow::Result;
 use longsum::batch::output::to_stdout;
 use longsum::cache::Layout;
 use longsum::load::config;
 use longsum::measure::{Memory, STORAGES, Storage, memory};
-use longsum::model::Spec;
+use longsum::model::{Sight, Spec};
 use serde::Serialize;
 use serde_json::json;
 
@@ -27,7 +25,7 @@ struct Row {
 
 /// Prints what the model needs, for each way to store its weights.
 pub fn run(args: &Models) -> Result<Exit> {
-    let spec = read(&args.plan)?;
+    let spec = config::read(&args.plan)?;
     let window = args.window.unwrap_or_else(|| spec.context.saturating_sub(args.sinks).max(1));
     let layout = Layout::new(args.sinks, window, args.chunk)?;
     let wanted = |storage: &&Storage| args.storage.as_deref().is_none_or(|s| s == storage.name);
@@ -53,7 +51,7 @@ pub fn run(args: &Models) -> Result<Exit> {
             };
             let plan = json!({
                 "family": spec.family, "n_params": first.n_params, "n_layers": spec.n_layers,
-                "context": spec.context, "sinks": layout.n_sink(), "window": layout.n_window(),
+                "context": spec.context, "remarks": spec.remarks, "sinks": layout.n_sink(), "window": layout.n_window(),
                 "chunk": layout.n_chunk(), "slots": first.n_slots, "streams": args.streams,
                 "plans": rows.iter().map(row).collect::<Vec<_>>(),
             });
@@ -62,13 +60,6 @@ pub fn run(args: &Models) -> Result<Exit> {
     };
     to_stdout(text.as_bytes())?;
     Ok(Exit::Done)
-}
-
-fn read(path: &Path) -> Result<Spec> {
-    let failed = |reason: String| Failure::Config { path: path.to_owned(), reason };
-    let text = fs::read(path).map_err(|e| failed(e.to_string()))?;
-    let json = serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))?;
-    Ok(config::parse(&json)?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
@@ -88,12 +79,17 @@ fn table(spec: &Spec, layout: &Layout, first: &Memory, rows: &[(Storage, Memory)
     );
     let _ = writeln!(
         text,
-        "{} sinks, a window of {}, chunks of {}: {} slots a layer, for ever\n",
+        "{} sinks, a window of {}, chunks of {}: {} slots a layer, for ever",
         layout.n_sink(),
         layout.n_window(),
         layout.n_chunk(),
         first.n_slots
     );
+    let native = spec.sights.iter().filter_map(Sight::window);
+    if let Some(window) = native.clone().max() {
+        let _ = writeln!(text, "{} layers see no more than {window} tokens", native.count());
+    }
+    text.push('\n');
     let _ = writeln!(
         text,
         "{:<8} {:>11} {:>10} {:>14} {:>9}",
@@ -109,6 +105,9 @@ fn table(spec: &Spec, layout: &Layout, first: &Memory, rows: &[(Storage, Memory)
             gb(memory.activation_bytes),
             gb(memory.n_bytes())
         );
+    }
+    for remark in &spec.remarks {
+        let _ = writeln!(text, "\nnote: {remark}");
     }
     text
 }

@@ -86,7 +86,16 @@ impl Folder {
 
     fn tensor(&self, place: &Place, suffix: &str) -> Result<Option<Tensor>, candle_core::Error> {
         let name = format!("{}.{suffix}", place.module);
-        let Some(whole) = self.tensors.load(&name, &self.device)? else { return Ok(None) };
+        // A text model may be kept as a part of one that sees as well (Gemma 3).
+        let text_model = name.replacen("model.", "model.language_model.", 1);
+        let names = [format!("language_model.{name}"), text_model];
+        let mut whole = self.tensors.load(&name, &self.device)?;
+        for name in names.iter().take_while(|_| self.spec.family.starts_with("gemma3")) {
+            if whole.is_none() {
+                whole = self.tensors.load(name, &self.device)?;
+            }
+        }
+        let Some(whole) = whole else { return Ok(None) };
         let Some(rows) = &place.rows else { return Ok(Some(whole)) };
         let parts = rows
             .iter()
@@ -120,7 +129,11 @@ impl Weights for Folder {
         let Some(place) = names::hugging_face(&self.spec, part, layer) else { return Ok(None) };
         let Some(weight) = self.tensor(&place, "weight")? else { return Ok(None) };
         let bias = self.tensor(&place, "bias")?.map(|b| b.to_dtype(DType::F32)).transpose()?;
-        Ok(Some((weight.to_dtype(DType::F32)?, bias)))
+        let weight = weight.to_dtype(DType::F32)?;
+        Ok(Some(match names::norm_offset(&self.spec) {
+            0.0 => (weight, bias),
+            offset => ((weight + offset)?, bias),
+        }))
     }
 }
 

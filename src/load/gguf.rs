@@ -14,8 +14,8 @@ use memmap2::Mmap;
 use super::{LoadError, names};
 use crate::model::packed::{BlockFormat, PackedMatrix};
 use crate::model::{
-    Activation, Linear, Mlp, Norm, NormKind, Part, Positions, Residual, Rope, RopeScaling, Spec,
-    Weights,
+    Activation, Linear, Mlp, Norm, NormKind, Part, Positions, Residual, Rope, RopeScaling, Sight,
+    Spec, Weights, usual_score_scale,
 };
 use crate::token::GgufTokenizer;
 
@@ -226,13 +226,15 @@ impl Metadata<'_> {
             dim,
             theta,
             scaling: self.scaling(family, factors)?,
+            magnitude: 1.0,
             interleaved: family == "llama",
         };
         #[expect(clippy::cast_possible_truncation, reason = "an epsilon needs no f64")]
         let eps = self.float(&key("attention.layer_norm_rms_epsilon")).unwrap_or(1e-6) as f32;
+        let n_layers = count("block_count")?;
         Ok(Spec {
             family: family.to_owned(),
-            n_layers: count("block_count")?,
+            n_layers,
             n_embd,
             n_heads,
             n_kv_heads,
@@ -246,6 +248,12 @@ impl Metadata<'_> {
             mlp: Mlp::Gated(Activation::Silu),
             qk_norm: family == "qwen3",
             tied: !self.content.tensor_infos.contains_key("output.weight"),
+            sights: vec![Sight::Whole; n_layers],
+            embedding_scale: 1.0,
+            score_scale: usual_score_scale(head_dim),
+            score_cap: None,
+            logit_cap: None,
+            remarks: Vec::new(),
         })
     }
 

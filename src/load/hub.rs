@@ -4,10 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+use sha2::{Digest, Sha256};
 
 use super::LoadError;
 use super::folder::shard_names;
@@ -103,17 +106,23 @@ impl HubId {
 
     /// The model as the cache has it, if it is complete.
     fn cached(&self, cache: &CacheRepo) -> Option<PathBuf> {
+        // Snapshots are named by their commits; other names of revisions are noted in files.
+        let snapshot = cache.pointer_path(&self.revision);
+        let get = |name: &str| {
+            let here = snapshot.join(name);
+            if here.exists() { Some(here) } else { cache.get(name) }
+        };
         if let Some(file) = &self.file {
-            return cache.get(file);
+            return get(file);
         }
-        if cache.get(NEEDED[0]).is_none() {
-            return only_gguf(cache);
+        if get(NEEDED[0]).is_none() {
+            return only_gguf(&get(".")?);
         }
-        cache.get(NEEDED[1])?;
-        let folder = cache.get(NEEDED[0])?.parent()?.to_owned();
-        if cache.get(WHOLE).is_none() {
-            for shard in shard_names(&cache.get(INDEX)?).ok()? {
-                cache.get(&shard)?;
+        get(NEEDED[1])?;
+        let folder = get(NEEDED[0])?.parent()?.to_owned();
+        if get(WHOLE).is_none() {
+            for shard in shard_names(&get(INDEX)?).ok()? {
+                get(&shard)?;
             }
         }
         Some(folder)
@@ -141,8 +150,7 @@ impl HubId {
             if here.is_file() {
                 return Ok(here); // of an earlier run that did not get them all
             }
-            api.download_with_progress(name, Observer { file: name.to_owned(), observe })
-                .map_err(|e| self.failed(&e))
+            self.download_file(api, snapshot, name, observe)
         };
         let ggufs: Vec<&String> = names.iter().filter(|n| n.ends_with(".gguf")).collect();
         match (&self.file, &ggufs[..]) {
@@ -174,8 +182,63 @@ impl HubId {
         Ok(config.parent().map(Path::to_owned).unwrap_or_default())
     }
 
+    /// Downloads a file and sees that it is what was announced.
+    fn download_file(
+        &self,
+        api: &ApiRepo,
+        snapshot: &Path,
+        name: &str,
+        observe: &mut dyn FnMut(Download<'_>),
+    ) -> Result<PathBuf, LoadError> {
+        let mut n_announced = None;
+        let mut watch = |event: Download<'_>| {
+            if let Download::Begin { n_bytes, .. } = event {
+                n_announced = Some(n_bytes as u64);
+            }
+            observe(event);
+        };
+        let mut get = || {
+            let observer = Observer { file: name.to_owned(), observe: &mut watch };
+            api.download_with_progress(name, observer)
+        };
+        let got = match get() {
+            // More than the whole file is there, of a download that went wrong.
+            Err(ApiError::InvalidResume) => {
+                forget_parts(snapshot);
+                get()
+            }
+            got => got,
+        };
+        let path = got.map_err(|e| self.failed(&e))?;
+        let wrong = match check(&path, n_announced) {
+            Ok(None) => return Ok(path),
+            Ok(Some(wrong)) => wrong,
+            Err(e) => e.to_string(),
+        };
+        // It would be taken from the cache next time, and never again from the hub.
+        for path in [path.canonicalize().ok(), Some(path)].into_iter().flatten() {
+            let _ = fs::remove_file(path);
+        }
+        Err(LoadError::Download { id: self.repo.clone(), what: format!("`{name}` {wrong}") })
+    }
+
     fn failed(&self, error: &ApiError) -> LoadError {
-        LoadError::Download { id: self.repo.clone(), what: error.to_string() }
+        let status = match error {
+            ApiError::RequestError(error) => match **error {
+                ureq::Error::StatusCode(status) => Some(status),
+                _ => None,
+            },
+            _ => None,
+        };
+        let id = self.repo.clone();
+        let what = match status {
+            Some(401 | 403) => {
+                "the hub asks who you are: set HF_TOKEN, and accept the model's terms on its page"
+            }
+            Some(404) => "there is no such repository, revision or file on the hub",
+            _ => return LoadError::Download { id, what: error.to_string() },
+        };
+        LoadError::NotThere { id, what: what.to_owned() }
     }
 
     fn lacks(&self, file: &str, ggufs: &[&String]) -> LoadError {
@@ -188,11 +251,38 @@ impl HubId {
     }
 }
 
-/// The only GGUF file of the snapshot that the cache has, if it has just one.
-fn only_gguf(cache: &CacheRepo) -> Option<PathBuf> {
-    // `refs` says which commit is meant; any file of it tells the folder.
-    let folder = cache.get(".")?;
-    let mut found = std::fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path()));
+/// Throws away what is there of files that are not whole; snapshots and blobs lie side by side.
+fn forget_parts(snapshot: &Path) {
+    let blobs = snapshot.ancestors().nth(2).map(|repo| repo.join("blobs"));
+    let files = blobs.and_then(|blobs| fs::read_dir(blobs).ok());
+    for path in files.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension().is_some_and(|extension| extension == "part") {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// What is wrong with a file that was downloaded. Its blob is named by its SHA-256, if it is a large one.
+fn check(path: &Path, n_announced: Option<u64>) -> io::Result<Option<String>> {
+    let n_bytes = fs::metadata(path)?.len();
+    if let Some(n_announced) = n_announced.filter(|&n| n != n_bytes) {
+        return Ok(Some(format!("has {n_bytes} bytes, and {n_announced} were announced")));
+    }
+    let blob = path.canonicalize()?;
+    let name = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if name.len() != 64 || !name.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let mut sum = Sha256::new();
+    io::copy(&mut fs::File::open(&blob)?, &mut sum)?;
+    let sum: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let is_right = sum.eq_ignore_ascii_case(name);
+    Ok((!is_right).then(|| format!("has the SHA-256 {sum}, and {name} was announced")))
+}
+
+/// The only GGUF file of a snapshot, if it has just one.
+fn only_gguf(folder: &Path) -> Option<PathBuf> {
+    let mut found = fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path()));
     let mut ggufs = found.by_ref().filter(|path| path.extension().is_some_and(|e| e == "gguf"));
     let first = ggufs.next()?;
     ggufs.next().is_none().then_some(first)

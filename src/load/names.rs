@@ -20,6 +20,8 @@ pub fn hugging_face(spec: &Spec, part: Part, layer: usize) -> Option<Place> {
         "gpt_neox" => gpt_neox(part),
         "falcon" => falcon(spec, part),
         "mpt" => mpt(part),
+        "phi3" => phi3(part),
+        "gemma2" | "gemma3_text" => gemma(part),
         _ => llama(part),
     }?;
     let module = match root {
@@ -37,6 +39,7 @@ pub fn gguf(part: Part, layer: usize) -> String {
         Part::FinalNorm => return "output_norm".to_owned(),
         Part::Head => return "output".to_owned(),
         Part::AttentionNorm => "attn_norm",
+        Part::AfterAttentionNorm => "post_attention_norm",
         Part::Query => "attn_q",
         Part::Key => "attn_k",
         Part::Value => "attn_v",
@@ -44,6 +47,7 @@ pub fn gguf(part: Part, layer: usize) -> String {
         Part::KeyNorm => "attn_k_norm",
         Part::Output => "attn_output",
         Part::MlpNorm => "ffn_norm",
+        Part::AfterMlpNorm => "post_ffw_norm",
         Part::Gate => "ffn_gate",
         Part::Up => "ffn_up",
         Part::Down => "ffn_down",
@@ -72,8 +76,34 @@ fn llama(part: Part) -> Option<(Root, &'static str)> {
         Part::Gate => "mlp.gate_proj",
         Part::Up => "mlp.up_proj",
         Part::Down => "mlp.down_proj",
+        Part::AfterAttentionNorm | Part::AfterMlpNorm => return None,
     };
     Some((Root::Layers("model.layers"), inner))
+}
+
+fn phi3(part: Part) -> Option<(Root, &'static str)> {
+    let inner = match part {
+        Part::Query | Part::Key | Part::Value => "self_attn.qkv_proj",
+        Part::Gate | Part::Up => "mlp.gate_up_proj",
+        other => return llama(other),
+    };
+    Some((Root::Layers("model.layers"), inner))
+}
+
+fn gemma(part: Part) -> Option<(Root, &'static str)> {
+    let inner = match part {
+        Part::AfterAttentionNorm => "post_attention_layernorm",
+        Part::MlpNorm => "pre_feedforward_layernorm",
+        Part::AfterMlpNorm => "post_feedforward_layernorm",
+        other => return llama(other),
+    };
+    Some((Root::Layers("model.layers"), inner))
+}
+
+/// What is added to the weights of norms as Hugging Face keeps them.
+#[must_use]
+pub fn norm_offset(spec: &Spec) -> f64 {
+    if spec.family.starts_with("gemma") { 1.0 } else { 0.0 }
 }
 
 fn gpt_neox(part: Part) -> Option<(Root, &'static str)> {
@@ -87,7 +117,11 @@ fn gpt_neox(part: Part) -> Option<(Root, &'static str)> {
         Part::MlpNorm => "post_attention_layernorm",
         Part::Up => "mlp.dense_h_to_4h",
         Part::Down => "mlp.dense_4h_to_h",
-        Part::QueryNorm | Part::KeyNorm | Part::Gate => return None,
+        Part::QueryNorm
+        | Part::KeyNorm
+        | Part::Gate
+        | Part::AfterAttentionNorm
+        | Part::AfterMlpNorm => return None,
     };
     Some((Root::Layers("gpt_neox.layers"), inner))
 }
@@ -106,7 +140,11 @@ fn falcon(spec: &Spec, part: Part) -> Option<(Root, &'static str)> {
         Part::Output => "self_attention.dense",
         Part::Up => "mlp.dense_h_to_4h",
         Part::Down => "mlp.dense_4h_to_h",
-        Part::QueryNorm | Part::KeyNorm | Part::Gate => return None,
+        Part::QueryNorm
+        | Part::KeyNorm
+        | Part::Gate
+        | Part::AfterAttentionNorm
+        | Part::AfterMlpNorm => return None,
     };
     Some((Root::Layers("transformer.h"), inner))
 }
@@ -122,14 +160,21 @@ fn mpt(part: Part) -> Option<(Root, &'static str)> {
         Part::MlpNorm => "norm_2",
         Part::Up => "ffn.up_proj",
         Part::Down => "ffn.down_proj",
-        Part::QueryNorm | Part::KeyNorm | Part::Gate => return None,
+        Part::QueryNorm
+        | Part::KeyNorm
+        | Part::Gate
+        | Part::AfterAttentionNorm
+        | Part::AfterMlpNorm => return None,
     };
     Some((Root::Layers("transformer.blocks"), inner))
 }
 
-/// The rows of a fused query-key-value matrix that belong to one of the three.
+/// The rows of a fused matrix that belong to a part.
 fn fused_rows(spec: &Spec, part: Part) -> Option<Vec<Range<usize>>> {
+    let one = |range: Range<usize>| Some(vec![range]);
     let which = match part {
+        Part::Gate if spec.family == "phi3" => return one(0..spec.n_ff),
+        Part::Up if spec.family == "phi3" => return one(spec.n_ff..2 * spec.n_ff),
         Part::Query => 0,
         Part::Key => 1,
         Part::Value => 2,
@@ -146,9 +191,9 @@ fn fused_rows(spec: &Spec, part: Part) -> Option<Vec<Range<usize>>> {
             Some((0..g).map(|k| (k * stride + skip) * d..(k * stride + skip + take) * d).collect())
         }
         // All queries, all keys, all values.
-        "mpt" => {
+        "mpt" | "phi3" => {
             let ends = [0, h * d, (h + g) * d, (h + 2 * g) * d];
-            Some(std::iter::once(ends[which]..ends[which + 1]).collect())
+            one(ends[which]..ends[which + 1])
         }
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! What a model needs of memory, told from its description alone.
 
 use crate::cache::Layout;
-use crate::model::{Part, Spec};
+use crate::model::{Part, Sight, Spec};
 
 /// How weights are stored, and how many bits one takes with its share of scales.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,8 +74,10 @@ pub fn memory(
         weight_bytes += n as f64 * if shape.len() == 1 { 4.0 } else { storage.n_bits / 8.0 };
     }
     let n_slots = layout.n_slots();
-    let per_slot = 2 * (spec.n_layers * spec.n_kv_heads * spec.head_dim) as u64;
-    let cache_bytes = 2 * n_streams * n_slots as u64 * per_slot * n_cache_bytes;
+    let in_layer = |sight: &Sight| sight.window().map_or(*layout, |w| layout.native(w)).n_slots();
+    let in_all: usize = spec.sights.iter().map(in_layer).sum();
+    let per_slot = 2 * (spec.n_kv_heads * spec.head_dim) as u64;
+    let cache_bytes = 2 * n_streams * in_all as u64 * per_slot * n_cache_bytes;
     // What of a layer is alive at once: the residual, its norm, queries, keys, values and the
     // attention's output, the two inner rows of the MLP; and one row of logits.
     let heads = (2 * spec.n_heads + 2 * spec.n_kv_heads) * spec.head_dim;

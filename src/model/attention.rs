@@ -10,7 +10,7 @@ use super::ops::on_cpu;
 use crate::cache::kv::{LayerCache, Shares};
 use crate::cache::{KvCache, Layout, Visible};
 
-/// What all layers share while one chunk is fed.
+/// What all layers of one layout share while one chunk is fed.
 #[derive(Debug)]
 pub struct Step {
     /// Stream index of each token.
@@ -23,10 +23,9 @@ pub struct Step {
 }
 
 impl Step {
-    /// The step that feeds tokens of these indices into `cache`.
-    pub fn new(cache: &KvCache, indices: Vec<usize>) -> Self {
-        let layout = *cache.layout();
-        let visible = indices.iter().map(|&i| cache.visible(i)).collect();
+    /// The step that feeds tokens of these indices into the layers of `cache` with this layout.
+    pub fn new(cache: &KvCache, layout: Layout, indices: Vec<usize>) -> Self {
+        let visible = indices.iter().map(|&i| cache.visible(&layout, i)).collect();
         let pinned_positions = indices.iter().map(|&i| layout.pinned_position(i)).collect();
         Self { indices, pinned_positions, visible, layout }
     }
@@ -64,6 +63,8 @@ pub struct Scoring<'a> {
     pub scale: f64,
     /// What they lose per token of distance, for each head, where they do.
     pub slopes: Option<&'a [f32]>,
+    /// What they never exceed, where they are squeezed: `cap * tanh(score / cap)`.
+    pub cap: Option<f64>,
 }
 
 /// Attention, by the fastest way the device has.
@@ -94,6 +95,7 @@ pub fn attend(
         pinned: &pinned,
         scale: scoring.scale as f32,
         slopes: scoring.slopes,
+        cap: scoring.cap.map(|cap| cap as f32),
     };
     let shape = Shape { n_heads: h, n_kv_heads: g, head_dim: d, n_slots };
     let mut out = vec![0f32; t * h * d];
@@ -130,7 +132,7 @@ fn plain(
     q_ring: &Tensor,
     q_pinned: &Tensor,
     cache: &LayerCache,
-    Scoring { scale, slopes }: Scoring<'_>,
+    Scoring { scale, slopes, cap }: Scoring<'_>,
     shares: Option<&mut Shares>,
 ) -> Result<Tensor> {
     let (t, h, d) = q_ring.dims3()?;
@@ -154,7 +156,11 @@ fn plain(
     let n_slopes = slopes.map_or(1, <[f32]>::len);
     let bias =
         Tensor::from_vec(bias, (n_slopes, t, n_slots), q_ring.device())?.to_dtype(all.dtype())?;
-    let all = (all.reshape((h, t, n_slots))? * scale)?.broadcast_add(&bias)?;
+    let mut all = (all.reshape((h, t, n_slots))? * scale)?;
+    if let Some(cap) = cap {
+        all = ((all / cap)?.tanh()? * cap)?;
+    }
+    let all = all.broadcast_add(&bias)?;
     let weights = candle_nn::ops::softmax_last_dim(&all)?; // [H, T, n_slots]
     if let Some(shares) = shares {
         let given = weights.transpose(0, 1)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
@@ -168,26 +174,34 @@ fn plain(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroUsize;
+
     use crate::cache::kv::KvShape;
     use candle_core::Device;
 
     #[test]
     fn both_ways_agree_while_the_ring_turns() {
-        for (n_heads, n_kv_heads, slopes) in
-            [(6, 2, None), (4, 4, Some(vec![0.5, 0.25, 0.1, 0.01])), (3, 1, None)]
-        {
-            let shape = KvShape { n_layers: 1, n_kv_heads, head_dim: 8 };
+        let cases = [
+            (6, 2, None, None, None),
+            (4, 4, Some(vec![0.5, 0.25, 0.1, 0.01]), None, None),
+            (3, 1, None, None, Some(1.5)),
+            (2, 1, None, NonZeroUsize::new(4), None),
+            (4, 2, None, NonZeroUsize::new(6), Some(0.7)),
+        ];
+        for (n_heads, n_kv_heads, slopes, window, cap) in cases {
+            let shape = KvShape { native_windows: vec![window], n_kv_heads, head_dim: 8 };
             let layout = Layout::new(3, 10, 7).unwrap();
             let mut cache = KvCache::new(layout, shape, DType::F32, &Device::Cpu).unwrap();
+            let layout = window.map_or(layout, |window| layout.native(window));
             let random = |dims| Tensor::randn(0f32, 1f32, dims, &Device::Cpu).unwrap();
             cache.begin(2).unwrap();
             for n_tokens in [2, 7, 7, 1, 5, 7, 1, 7] {
-                let step = Step::new(&cache, cache.plan(n_tokens).unwrap());
+                let step = Step::new(&cache, layout, cache.plan(n_tokens).unwrap());
                 let by_head = (n_kv_heads, n_tokens, 8);
                 let stored = cache.store(0, &random(by_head), &random(by_head)).unwrap();
                 let queries = (n_tokens, n_heads, 8);
                 let (ring, pinned) = (random(queries), random(queries));
-                let scoring = Scoring { scale: 0.35, slopes: slopes.as_deref() };
+                let scoring = Scoring { scale: 0.35, slopes: slopes.as_deref(), cap };
                 let watched = || {
                     let runs = vec![1..3, 9..10, 4..5];
                     Shares { runs, sums: vec![0.0; 4 * n_tokens], n_added: 0 }

@@ -1,12 +1,14 @@
 //! The decoder: tokens in, logits out, one streaming cache per stream.
 
+use std::num::NonZeroUsize;
+
 use candle_core::{DType, Device, IndexOp, Tensor};
 
 use super::attention::{self, Scoring, Step};
 use super::linear::Linear;
 use super::ops::NormLayer;
 use super::rope::Angles;
-use super::spec::{Mlp, Positions, Residual, Spec};
+use super::spec::{Mlp, Positions, Residual, Rope, Sight, Spec};
 use crate::cache::kv::{KvShape, Shares};
 use crate::cache::{CacheError, KvCache, Layout};
 
@@ -71,8 +73,12 @@ pub enum Part {
     KeyNorm,
     /// Attention output `[C, H*D]`.
     Output,
+    /// Norm behind attention.
+    AfterAttentionNorm,
     /// Norm before the MLP.
     MlpNorm,
+    /// Norm behind the MLP.
+    AfterMlpNorm,
     /// MLP gate `[F, C]`.
     Gate,
     /// MLP up `[F, C]`.
@@ -98,7 +104,11 @@ impl Part {
             Self::Output => vec![c, queries],
             Self::Gate | Self::Up => vec![f, c],
             Self::Down => vec![c, f],
-            Self::AttentionNorm | Self::MlpNorm | Self::FinalNorm => vec![c],
+            Self::AttentionNorm
+            | Self::AfterAttentionNorm
+            | Self::MlpNorm
+            | Self::AfterMlpNorm
+            | Self::FinalNorm => vec![c],
             Self::QueryNorm | Self::KeyNorm => vec![spec.head_dim],
         }
     }
@@ -112,13 +122,16 @@ impl Part {
             Self::Head => usize::from(!spec.tied),
             Self::QueryNorm | Self::KeyNorm => has(spec.qk_norm),
             Self::MlpNorm => has(spec.residual != Residual::ParallelSharedNorm),
+            Self::AfterAttentionNorm | Self::AfterMlpNorm => {
+                has(spec.residual == Residual::Sandwich)
+            }
             Self::Gate => has(matches!(spec.mlp, Mlp::Gated(_))),
             _ => spec.n_layers,
         }
     }
 
     /// All parts.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Embedding,
         Self::AttentionNorm,
         Self::Query,
@@ -127,7 +140,9 @@ impl Part {
         Self::QueryNorm,
         Self::KeyNorm,
         Self::Output,
+        Self::AfterAttentionNorm,
         Self::MlpNorm,
+        Self::AfterMlpNorm,
         Self::Gate,
         Self::Up,
         Self::Down,
@@ -194,10 +209,10 @@ pub struct Decoder {
     spec: Spec,
     embedding: Linear,
     layers: Vec<Layer>,
+    /// What layers look at, each once.
+    views: Vec<View>,
     final_norm: NormLayer,
     head: Linear,
-    /// Angle per step of each rotated pair; empty without rotary embedding.
-    frequencies: Vec<f64>,
     dtype: DType,
     device: Device,
 }
@@ -212,6 +227,10 @@ struct Layer {
     output: Linear,
     /// Absent where attention and MLP share one norm.
     mlp_norm: Option<NormLayer>,
+    /// Behind attention and behind the MLP, where there are such.
+    after: Option<[NormLayer; 2]>,
+    /// Which of the decoder's views it has.
+    view: usize,
     gate: Option<Linear>,
     up: Linear,
     down: Linear,
@@ -245,6 +264,7 @@ impl Decoder {
             Ok(Some(NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias)))
         };
         let norm = |part, layer| try_norm(part, layer)?.ok_or(ModelError::Missing { part, layer });
+        let mut views = Vec::new();
         let layers = (0..spec.n_layers)
             .map(|l| {
                 Ok(Layer {
@@ -257,8 +277,17 @@ impl Decoder {
                     output: matrix(Part::Output, l)?,
                     mlp_norm: match spec.residual {
                         Residual::ParallelSharedNorm => None,
-                        Residual::Sequential | Residual::Parallel => Some(norm(Part::MlpNorm, l)?),
+                        Residual::Sequential | Residual::Sandwich | Residual::Parallel => {
+                            Some(norm(Part::MlpNorm, l)?)
+                        }
                     },
+                    after: match spec.residual {
+                        Residual::Sandwich => {
+                            Some([norm(Part::AfterAttentionNorm, l)?, norm(Part::AfterMlpNorm, l)?])
+                        }
+                        _ => None,
+                    },
+                    view: View::find(&mut views, &spec, l),
                     gate: match spec.mlp {
                         Mlp::Gated(_) => Some(matrix(Part::Gate, l)?),
                         Mlp::Plain(_) => None,
@@ -270,13 +299,9 @@ impl Decoder {
             .collect::<Result<Vec<_>, ModelError>>()?;
         let embedding = matrix(Part::Embedding, 0)?;
         let head = if spec.tied { embedding.clone() } else { matrix(Part::Head, 0)? };
-        let frequencies = match &spec.positions {
-            Positions::Rope(rope) => rope.frequencies(),
-            Positions::Alibi { .. } => Vec::new(),
-        };
         let final_norm = norm(Part::FinalNorm, 0)?;
         let device = device.clone();
-        Ok(Self { spec, embedding, layers, final_norm, head, frequencies, dtype, device })
+        Ok(Self { spec, embedding, layers, views, final_norm, head, dtype, device })
     }
 
     /// `[T, C]` to `[T, C]` through attention; keys and values go into the cache.
@@ -284,12 +309,12 @@ impl Decoder {
         &self,
         l: usize,
         x: &Tensor,
-        step: &Step,
-        rotation: Option<&Rotation>,
+        steps: &[(Step, Option<Rotation>)],
         cache: &mut KvCache,
         shares: Option<&mut Shares>,
     ) -> Result<Tensor, ModelError> {
         let (layer, spec) = (&self.layers[l], &self.spec);
+        let (step, rotation) = &steps[layer.view];
         let t = x.dim(0)?;
         let [q, k, v] = Linear::forward_many([&layer.query, &layer.key, &layer.value], x)?;
         let mut q = q.reshape((t, spec.n_heads, spec.head_dim))?; // [T, H, D]
@@ -317,9 +342,9 @@ impl Decoder {
             Positions::Alibi { slopes } => Some(&slopes[..]),
             Positions::Rope(_) => None,
         };
-        #[expect(clippy::cast_precision_loss, reason = "head widths are small")]
-        let scale = 1.0 / (spec.head_dim as f64).sqrt();
-        let scoring = Scoring { scale, slopes };
+        let scoring = Scoring { scale: spec.score_scale, slopes, cap: spec.score_cap };
+        // What has left a layer's own window has no share there.
+        let shares = shares.filter(|_| self.views[layer.view].window.is_none());
         let out = attention::attend(step, &q_ring, &q_pinned, stored, scoring, shares)?; // [T, H*D]
         Ok(layer.output.forward(&out)?)
     }
@@ -355,6 +380,47 @@ struct Rotation {
     pinned: Option<Angles>,
 }
 
+/// What layers look at, and how they tell it apart: the same for many of them.
+struct View {
+    window: Option<NonZeroUsize>,
+    /// A rotary embedding with the angle per step of each rotated pair.
+    rope: Option<(Rope, Vec<f64>)>,
+}
+
+impl View {
+    /// The view of a layer, among those that there are already, or added to them.
+    fn find(views: &mut Vec<Self>, spec: &Spec, layer: usize) -> usize {
+        let sight = spec.sights.get(layer).unwrap_or(&Sight::Whole);
+        let rope = match (sight, &spec.positions) {
+            (Sight::Native { rope, .. }, _) | (Sight::Whole, Positions::Rope(rope)) => Some(rope),
+            (Sight::Unplaced, _) | (Sight::Whole, Positions::Alibi { .. }) => None,
+        };
+        let window = sight.window();
+        let is_same =
+            |view: &Self| view.window == window && view.rope.as_ref().map(|(rope, _)| rope) == rope;
+        views.iter().position(is_same).unwrap_or_else(|| {
+            views.push(Self { window, rope: rope.map(|rope| (rope.clone(), rope.frequencies())) });
+            views.len() - 1
+        })
+    }
+
+    /// What layers with this view share while tokens of these indices are fed.
+    fn step(&self, cache: &KvCache, indices: &[usize]) -> (Step, Option<Rotation>) {
+        let layout = *cache.layout();
+        let layout = self.window.map_or(layout, |window| layout.native(window));
+        let step = Step::new(cache, layout, indices.to_vec());
+        let rotation = self.rope.as_ref().map(|(rope, frequencies)| {
+            let pinned = &step.pinned_positions;
+            let angles = |positions: &[usize]| Angles::new(rope, frequencies, positions);
+            Rotation {
+                ring: angles(&step.indices),
+                pinned: (*pinned != step.indices).then(|| angles(pinned)),
+            }
+        });
+        (step, rotation)
+    }
+}
+
 impl LanguageModel for Decoder {
     fn spec(&self) -> &Spec {
         &self.spec
@@ -362,7 +428,7 @@ impl LanguageModel for Decoder {
 
     fn new_cache(&self, layout: Layout) -> Result<KvCache, ModelError> {
         let shape = KvShape {
-            n_layers: self.spec.n_layers,
+            native_windows: self.spec.sights.iter().map(Sight::window).collect(),
             n_kv_heads: self.spec.n_kv_heads,
             head_dim: self.spec.head_dim,
         };
@@ -374,30 +440,28 @@ impl LanguageModel for Decoder {
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= n_vocab) {
             return Err(ModelError::UnknownToken { id, n_vocab });
         }
-        let step = Step::new(cache, cache.plan(ids.len())?);
-        let rotation = match &self.spec.positions {
-            Positions::Rope(rope) => {
-                let pinned = &step.pinned_positions;
-                let angles = |positions: &[usize]| Angles::new(rope, &self.frequencies, positions);
-                Some(Rotation {
-                    ring: angles(&step.indices),
-                    pinned: (*pinned != step.indices).then(|| angles(pinned)),
-                })
-            }
-            Positions::Alibi { .. } => None,
-        };
+        let indices = cache.plan(ids.len())?;
+        let steps: Vec<_> = self.views.iter().map(|view| view.step(cache, &indices)).collect();
         let mut shares = cache.shares(ids.len());
         let mut x = self.embedding.rows(ids, self.dtype)?; // [T, C]
+        if self.spec.embedding_scale != 1.0 {
+            x = (x * self.spec.embedding_scale)?;
+        }
         for (l, layer) in self.layers.iter().enumerate() {
             let h = layer.attention_norm.forward(&x)?;
-            let attended = self.attend(l, &h, &step, rotation.as_ref(), cache, shares.as_mut())?;
-            x = match (self.spec.residual, &layer.mlp_norm) {
-                (Residual::Sequential, Some(norm)) => {
+            let attended = self.attend(l, &h, &steps, cache, shares.as_mut())?;
+            x = match (self.spec.residual, &layer.mlp_norm, &layer.after) {
+                (Residual::Sandwich, Some(norm), Some([after_attention, after_mlp])) => {
+                    let x = (x + after_attention.forward(&attended)?)?;
+                    let fed = self.mlp(layer, &norm.forward(&x)?)?;
+                    (x + after_mlp.forward(&fed)?)?
+                }
+                (Residual::Sequential, Some(norm), _) => {
                     let x = (x + attended)?;
                     let fed = self.mlp(layer, &norm.forward(&x)?)?;
                     (x + fed)?
                 }
-                (Residual::Parallel, Some(norm)) => {
+                (Residual::Parallel, Some(norm), _) => {
                     let fed = self.mlp(layer, &norm.forward(&x)?)?;
                     ((x + attended)? + fed)?
                 }
@@ -416,6 +480,10 @@ impl LanguageModel for Decoder {
             Want::States => return Ok(self.final_norm.forward(&x)?.to_dtype(DType::F32)?),
         };
         let logits = self.head.forward(&self.final_norm.forward(&x)?)?; // [1 or T, V]
-        Ok(logits.to_dtype(DType::F32)?)
+        let logits = logits.to_dtype(DType::F32)?;
+        match self.spec.logit_cap {
+            Some(cap) => Ok(((logits / cap)?.tanh()? * cap)?),
+            None => Ok(logits),
+        }
     }
 }

@@ -19,4 +19,7 @@ pub use decoder::{Decoder, LanguageModel, ModelError, Part, Want, Weights};
 pub use linear::Linear;
 pub use packed::team::Busy;
 pub use salience::{Ends, Salience, Scores};
-pub use spec::{Activation, Mlp, Norm, NormKind, Positions, Residual, Rope, RopeScaling, Spec};
+pub use spec::{
+    Activation, Mlp, Norm, NormKind, Positions, Residual, Rope, RopeScaling, Sight, Spec,
+    usual_score_scale,
+};

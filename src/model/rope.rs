@@ -34,8 +34,8 @@ impl Angles {
                     reason = "f32 is the precision of the tables"
                 )]
                 {
-                    cos.push(c as f32);
-                    sin.push(s as f32);
+                    cos.push((c * rope.magnitude) as f32);
+                    sin.push((s * rope.magnitude) as f32);
                 }
             }
         }
@@ -114,7 +114,13 @@ mod tests {
     fn both_ways_of_rotating_agree() {
         for interleaved in [false, true] {
             for dim in [8, 4] {
-                let rope = Rope { dim, theta: 1e4, scaling: RopeScaling::None, interleaved };
+                let rope = Rope {
+                    dim,
+                    theta: 1e4,
+                    scaling: RopeScaling::None,
+                    magnitude: 1.5,
+                    interleaved,
+                };
                 let angles = Angles::new(&rope, &rope.frequencies(), &[0, 7, 4_000_000]);
                 let x = Tensor::randn(0f32, 1f32, (3, 2, 8), &Device::Cpu).unwrap();
                 let fast = angles.rotate(&x).unwrap();
@@ -127,7 +133,13 @@ mod tests {
 
     #[test]
     fn distances_far_away_are_those_near_zero() {
-        let rope = Rope { dim: 8, theta: 1e4, scaling: RopeScaling::None, interleaved: false };
+        let rope = Rope {
+            dim: 8,
+            theta: 1e4,
+            scaling: RopeScaling::None,
+            magnitude: 1.0,
+            interleaved: false,
+        };
         let q = Tensor::randn(0f32, 1f32, (1, 1, 8), &Device::Cpu).unwrap();
         let k = Tensor::randn(0f32, 1f32, (1, 1, 8), &Device::Cpu).unwrap();
         let score = |at: usize| {

@@ -1,5 +1,7 @@
 //! What a decoder is made of, as data.
 
+use std::num::NonZeroUsize;
+
 /// A decoder-only language model, described.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
@@ -33,6 +35,54 @@ pub struct Spec {
     pub qk_norm: bool,
     /// The output head is the embedding.
     pub tied: bool,
+    /// What each layer looks at, in their order.
+    pub sights: Vec<Sight>,
+    /// What embeddings are multiplied by (Gemma).
+    pub embedding_scale: f64,
+    /// What scores of attention are multiplied by.
+    pub score_scale: f64,
+    /// What scores of attention never exceed: `cap * tanh(score / cap)` (Gemma 2).
+    pub score_cap: Option<f64>,
+    /// The same, of logits.
+    pub logit_cap: Option<f64>,
+    /// Where the configuration asks for what cannot be streamed, or leaves something open: what was
+    /// done about it, in words.
+    pub remarks: Vec<String>,
+}
+
+/// What a layer looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sight {
+    /// Everything, by the positions of the model.
+    Whole,
+    /// Everything, without being told where it stands (SmolLM3).
+    Unplaced,
+    /// No more than a window of its own, by positions of its own (Gemma). It was trained so, and needs
+    /// no sinks.
+    Native {
+        /// Tokens, the query included.
+        window: NonZeroUsize,
+        /// How they are told apart.
+        rope: Rope,
+    },
+}
+
+impl Sight {
+    /// The window of the layer, where it has one of its own.
+    #[must_use]
+    pub fn window(&self) -> Option<NonZeroUsize> {
+        match self {
+            Self::Native { window, .. } => Some(*window),
+            Self::Whole | Self::Unplaced => None,
+        }
+    }
+}
+
+/// Scores divided by the root of the head's width, as most models have them.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "head widths are small")]
+pub fn usual_score_scale(head_dim: usize) -> f64 {
+    1.0 / (head_dim as f64).sqrt()
 }
 
 /// A normalization and its epsilon.
@@ -58,6 +108,8 @@ pub enum NormKind {
 pub enum Residual {
     /// `x += attention(norm(x)); x += mlp(norm(x))`.
     Sequential,
+    /// The same, with a norm behind each: `x += norm(attention(norm(x)))` (Gemma 2).
+    Sandwich,
     /// `x += attention(norm_a(x)) + mlp(norm_b(x))`.
     Parallel,
     /// `x += attention(n) + mlp(n)` with one `n = norm(x)`.
@@ -105,6 +157,8 @@ pub struct Rope {
     pub theta: f64,
     /// What was done to the angles for a longer context.
     pub scaling: RopeScaling,
+    /// What rotated elements are multiplied by (LongRoPE).
+    pub magnitude: f64,
     /// Pairs are `(2k, 2k+1)` instead of `(k, k + dim/2)`: GGUF files of the Llama family.
     pub interleaved: bool,
 }

@@ -589,7 +589,12 @@ fn blank(
     let coverage = &source.coverage;
     let all_read = coverage.needs_ocr.is_empty() && coverage.failed.is_empty();
     let warnings = document.warnings.iter().map(Warning::from);
-    let warnings = warnings.chain(orders(document));
+    let remarks = reader.model.spec().remarks.iter().map(|remark| Warning {
+        code: "model_fixed".to_owned(),
+        page: None,
+        message: remark.clone(),
+    });
+    let warnings = warnings.chain(orders(document)).chain(remarks);
     Report {
         schema: SCHEMA,
         tool: Tool::this(),

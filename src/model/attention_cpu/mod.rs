@@ -74,6 +74,8 @@ pub struct Queries<'a> {
     pub scale: f32,
     /// What a score loses per token of distance, for each head (arXiv:2108.12409).
     pub slopes: Option<&'a [f32]>,
+    /// What scores are squeezed to, before the slopes: `cap * tanh(score / cap)`.
+    pub cap: Option<f32>,
 }
 
 /// Attends to the keys that each query sees.
@@ -301,6 +303,12 @@ impl Job<'_> {
     #[inline(always)]
     fn slope(&self, kv: usize, row: usize) -> f32 {
         self.queries.slopes.map_or(0.0, |s| -s[self.head(kv, row)] * std::f32::consts::LOG2_E)
+    }
+
+    /// What scores are squeezed to, in powers of two.
+    #[inline(always)]
+    fn cap(&self) -> Option<f32> {
+        self.queries.cap.map(|cap| cap * std::f32::consts::LOG2_E)
     }
 
     /// Where the keys or the values of a head start.

@@ -215,7 +215,7 @@ unsafe fn soften<L: Lanes>(l: L, line: &Line<'_>, row: usize, state: *mut f32) {
     let places = if span.is_pinned { job.queries.pinned_positions } else { job.queries.indices };
     let place = l.splat(distance(base, places[token]));
     let slope = l.splat(job.slope(kv, block.rows.start + row));
-    let biased = job.queries.slopes.is_some();
+    let (biased, cap) = (job.queries.slopes.is_some(), job.cap());
     let (first, last) = (distance(0, span.keys.start), distance(0, span.keys.end) - 1.0);
     let counting: [f32; 16] = std::array::from_fn(|i| distance(0, i));
     let mut max = [LOWEST; 16];
@@ -231,6 +231,9 @@ unsafe fn soften<L: Lanes>(l: L, line: &Line<'_>, row: usize, state: *mut f32) {
             let p = weights.add(at);
             let key = l.add(l.splat(distance(0, at)), counting);
             let mut score = l.load(p);
+            if let Some(cap) = cap {
+                score = l.squeeze(score, l.splat(cap));
+            }
             if biased {
                 let fall = l.sub(place, l.add(l.splat(distance(base, span.start)), key));
                 score = l.mul_add(slope, fall, score);

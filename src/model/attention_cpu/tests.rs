@@ -17,6 +17,10 @@ struct Stream {
     values: Vec<f32>,
     /// Pinned slots that stay empty; the stream begins after them.
     n_vacant: usize,
+    /// What scores are squeezed to.
+    cap: Option<f32>,
+    /// Pinned tokens leave the window as all others do.
+    is_native: bool,
 }
 
 fn numbers(n: usize, seed: u64, scale: f32) -> Vec<f32> {
@@ -53,6 +57,8 @@ impl Stream {
             keys: numbers(n_k, seed + 2, 1.0),
             values: numbers(n_k, seed + 3, 1.0),
             n_vacant: 0,
+            cap: None,
+            is_native: false,
         }
     }
 
@@ -99,6 +105,7 @@ impl Stream {
                 pinned: &self.q_pinned[done * row..(done + n) * row],
                 scale: self.scale(),
                 slopes: self.slopes.as_deref(),
+                cap: self.cap,
             };
             let out = &mut out[done * row..(done + n) * row];
             attend_with(isa, kernel, &self.shape, &queries, [&keys, &values], out, None);
@@ -111,12 +118,13 @@ impl Stream {
     fn twin(&self) -> Vec<f64> {
         let Shape { n_heads, n_kv_heads, head_dim, .. } = self.shape;
         let (n_sink, n_window) = (self.layout.n_sink(), self.layout.n_window());
+        let is_kept = |j| j < n_sink && !self.is_native;
         let mut out = Vec::new();
         for (t, i) in self.indices().enumerate() {
             for h in 0..n_heads {
                 let g = h / (n_heads / n_kv_heads);
                 let seen: Vec<usize> =
-                    (self.n_vacant..=i).filter(|&j| j < n_sink || i < j + n_window).collect();
+                    (self.n_vacant..=i).filter(|&j| is_kept(j) || i < j + n_window).collect();
                 let row = |x: &[f32], t: usize, n: usize, h: usize| -> Vec<f64> {
                     x[(t * n + h) * head_dim..][..head_dim].iter().map(|&v| f64::from(v)).collect()
                 };
@@ -128,7 +136,11 @@ impl Stream {
                     let from = if is_pinned { i.min(n_sink + n_window - 1) } else { i };
                     let slope = self.slopes.as_ref().map_or(0.0, |s| f64::from(s[h]));
                     let dot: f64 = q.iter().zip(&k).map(|(q, k)| q * k).sum();
-                    dot * f64::from(self.scale()) - slope * (from - j) as f64
+                    let score = dot * f64::from(self.scale());
+                    let capped = self
+                        .cap
+                        .map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh());
+                    capped - slope * (from - j) as f64
                 };
                 let scores: Vec<f64> = seen.iter().map(score).collect();
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -262,6 +274,7 @@ fn a_query_that_sees_nothing_gets_zeros() {
             pinned: &q,
             scale: 1.0,
             slopes: None,
+            cap: None,
         };
         let mut out = [f32::NAN; 32];
         attend_with(Isa::best(), Some(kernel), &shape, &queries, [&keys, &keys], &mut out, None);
@@ -290,6 +303,7 @@ fn queries_far_apart_are_not_read_together() {
         pinned: &q,
         scale: 1.0,
         slopes: None,
+        cap: None,
     };
     let mut out = [0.0; 8];
     attend_with(Isa::best(), Some(Kernel::Tile), &shape, &queries, [&keys, &keys], &mut out, None);
@@ -308,6 +322,7 @@ fn slots_beyond_the_cache_are_refused() {
         pinned: &[0.0; 4],
         scale: 1.0,
         slopes: None,
+        cap: None,
     };
     attend(&shape, &queries, &[0.0; 12], &[0.0; 12], &mut [0.0; 4], None);
 }
@@ -335,11 +350,16 @@ proptest! {
         sizes in prop::collection::vec(1usize..70, 1..6),
         group in 1usize..6, n_kv_heads in 1usize..4, d in 1usize..40,
         n_tokens in 1usize..260, has_slopes: bool, seed in 0u64..1000, n_vacant in 0usize..10,
+        cap in prop::option::of(0.3f32..60.0), is_native: bool,
     ) {
-        let layout = Layout::new(n_sink, n_window, n_chunk).unwrap();
+        let mut layout = Layout::new(n_sink, n_window, n_chunk).unwrap();
+        if is_native {
+            layout = layout.native(layout.n_window().try_into().unwrap());
+        }
         let heads = (group * n_kv_heads, n_kv_heads, d);
         let mut stream = Stream::new(layout, heads, n_tokens, has_slopes, seed);
         stream.n_vacant = n_vacant.min(n_sink);
+        (stream.cap, stream.is_native) = (cap, is_native);
         check(&stream, &sizes);
     }
 }

@@ -235,18 +235,22 @@ unsafe fn score_some<L: Lanes, const M: usize, const N: usize>(
 #[inline(always)]
 unsafe fn soften<L: Lanes, const N: usize>(l: L, tile: &Tile<'_>, state: *mut f32) {
     let width = N * L::N;
-    let Range { start, end } = tile.span.keys;
+    let (Range { start, end }, cap) = (tile.span.keys.clone(), tile.job.cap());
     let mut max = [l.splat(LOWEST); N];
     // SAFETY: all offsets are inside the tile and the state.
     unsafe {
-        if tile.span.is_ragged || tile.job.queries.slopes.is_some() {
+        if tile.span.is_ragged || tile.job.queries.slopes.is_some() || cap.is_some() {
             for key in start..end {
                 let place = l.splat(distance(tile.first, tile.span.start + key));
                 for (n, max) in max.iter_mut().enumerate() {
                     let at = n * L::N;
                     let p = tile.weights.add(key * width + at);
                     let fall = l.sub(l.load(tile.facts.place.add(at)), place);
-                    let biased = l.mul_add(l.load(tile.slopes.add(at)), fall, l.load(p));
+                    let mut score = l.load(p);
+                    if let Some(cap) = cap {
+                        score = l.squeeze(score, l.splat(cap));
+                    }
+                    let biased = l.mul_add(l.load(tile.slopes.add(at)), fall, score);
                     let (first, last) = (tile.facts.first.add(at), tile.facts.last.add(at));
                     let score = l.keep(biased, place, l.load(first), l.load(last));
                     l.store(p, score);

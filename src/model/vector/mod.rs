@@ -124,6 +124,27 @@ pub(super) trait Lanes: Copy {
         self.div(x, self.add(self.splat(1.0), e))
     }
 
+    /// `cap * tanh(x / cap)`, to 5e-7 of itself.
+    #[inline(always)]
+    fn squeeze(self, x: Self::V, cap: Self::V) -> Self::V {
+        let (one, y) = (self.splat(1.0), self.div(x, cap));
+        // Far below the power is 0, far above it is infinite: -1 and 1.
+        let part = self.div(self.splat(2.0), self.add(one, self.exp(self.add(y, y))));
+        let far = self.sub(one, part);
+        // Near 0 that would be the difference of two numbers near 1.
+        let near = self.max(self.splat(-1.0), self.min(one, y));
+        let square = self.mul(near, near);
+        let mut sum = self.splat(TANH[TANH.len() - 1]);
+        for c in TANH.iter().rev().skip(1) {
+            sum = self.mul_add(sum, square, self.splat(*c));
+        }
+        let near = self.mul(near, sum);
+        let size = self.max(y, self.sub(self.splat(0.0), y));
+        let border = self.splat(TANH_NEAR);
+        let near = self.sub(near, self.zero_below(near, size, border));
+        self.mul(cap, self.add(near, self.zero_below(far, size, border)))
+    }
+
     /// `c[0] + c[1] r + ... + c[6] r^6`.
     #[inline(always)]
     fn polynomial(self, r: Self::V, c: &[f32; 7]) -> Self::V {
@@ -154,6 +175,9 @@ const EXP2: [f32; 7] = [
 ];
 /// `e^r` for `|r| <= ln(2)/2`, to 1e-8; value and slope at 0 are exact.
 const EXP: [f32; 7] = [1.0, 1.0, 0.5, 0.166_665_78, 0.041_666_556, 0.008_363_173, 0.001_392_617_6];
+/// The series of `tanh(y) / y` in `y^2`, to 3e-7 below the border.
+const TANH: [f32; 5] = [1.0, -1.0 / 3.0, 2.0 / 15.0, -17.0 / 315.0, 62.0 / 2835.0];
+const TANH_NEAR: f32 = 0.35;
 /// `2 sqrt(2/pi)`.
 const GELU_LINEAR: f32 = 1.595_769;
 /// `2 sqrt(2/pi) * 0.044715`.
