@@ -7,6 +7,7 @@ mod golden_example;
 
 mod cli;
 mod documents;
+mod gguf;
 mod golden;
 mod hub;
 mod layers;

@@ -38,6 +38,9 @@ struct Setting {
     by_bucket: Vec<Option<f64>>,
 }
 
+/// The token that models learn as a sink, where they learn one (the paper's section 3.3).
+const SINK: &str = "<|sink|>";
+
 /// Scores the text in every setting asked for.
 pub fn run(args: &Ppl) -> Result<Exit> {
     let input = match args.file.to_str() {
@@ -55,6 +58,10 @@ pub fn run(args: &Ppl) -> Result<Exit> {
     let text = document.to_read(0..document.text.len());
     let mut ids = loaded.tokenizer.encode_text(&text)?;
     ids.truncate(args.tokens.unwrap_or(usize::MAX));
+    // A model that was trained with a sink of its own never saw a text without it.
+    if let Some(sink) = loaded.tokenizer.token_id(SINK) {
+        ids.insert(0, sink);
+    }
     if ids.len() < 2 {
         return Err(Failure::TooShort { uri: document.source.uri }.into());
     }

@@ -119,8 +119,11 @@ impl Plain {
         match tag {
             TagEnd::Heading(level) => {
                 if let Some(start) = self.heading.take() {
-                    let end = start + self.text[start..].trim_end().len();
-                    self.text.truncate(end);
+                    // A space may stand first, behind a character that was dropped.
+                    let title = self.text[start..].trim().to_owned();
+                    self.text.truncate(start);
+                    self.text.push_str(&title);
+                    let end = self.text.len();
                     self.headings.push(Heading { range: start..end, level: rank(level) });
                 }
                 self.block();
@@ -218,6 +221,7 @@ mod tests {
         check("one\ntwo  \nthree", "one two\nthree");
         check("a\n\n<div>\n\n> quote\n\n---\n\nb", "a\n\nquote\n\nb");
         check("```rust\nlet a = 1;\n  b\n```\nafter", "let a = 1;\n  b\n\nafter");
+        check("## \u{3} Title \u{3}\n\ntext", "Title\n\ntext");
         check("word[^1] more\n\n[^1]: The note.", "word[1] more\n\n[1] - The note.");
     }
 

@@ -31,13 +31,16 @@ pub fn hugging_face(spec: &Spec, part: Part, layer: usize) -> Option<Place> {
     Some(Place { module, rows: fused_rows(spec, part) })
 }
 
-/// What GGUF calls this part.
+/// Where GGUF keeps this part.
 #[must_use]
-pub fn gguf(part: Part, layer: usize) -> String {
+pub fn gguf(spec: &Spec, part: Part, layer: usize) -> Place {
+    let top = |name: &str| Place { module: name.to_owned(), rows: None };
     let inner = match part {
-        Part::Embedding => return "token_embd".to_owned(),
-        Part::FinalNorm => return "output_norm".to_owned(),
-        Part::Head => return "output".to_owned(),
+        Part::Embedding => return top("token_embd"),
+        Part::FinalNorm => return top("output_norm"),
+        Part::Head => return top("output"),
+        Part::Query | Part::Key | Part::Value if spec.family == "phi3" => "attn_qkv",
+        Part::Gate | Part::Up if spec.family == "phi3" => "ffn_up",
         Part::AttentionNorm => "attn_norm",
         Part::AfterAttentionNorm => "post_attention_norm",
         Part::Query => "attn_q",
@@ -52,7 +55,7 @@ pub fn gguf(part: Part, layer: usize) -> String {
         Part::Up => "ffn_up",
         Part::Down => "ffn_down",
     };
-    format!("blk.{layer}.{inner}")
+    Place { module: format!("blk.{layer}.{inner}"), rows: fused_rows(spec, part) }
 }
 
 enum Root {

@@ -24,7 +24,7 @@ COMMON = dict(hidden_size=32, num_hidden_layers=4, num_attention_heads=4, num_ke
 
 def models():
     t = transformers
-    yield "smollm3", t.SmolLM3Config(**COMMON, no_rope_layers=[1, 0, 1, 0])
+    yield "smollm3", t.SmolLM3Config(**COMMON, no_rope_layers=[1, 1, 1, 0])
     yield "phi3", t.Phi3Config(**COMMON, partial_rotary_factor=0.75)
     # The same factors for short and long texts, so that one set of dense logits is right for both.
     factors = [1.0, 1.5, 2.5, 4.0]

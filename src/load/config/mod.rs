@@ -12,6 +12,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use self::rope::Regime;
+pub(super) use self::rope::long_rope_remark;
 use super::LoadError;
 use crate::model::{
     Activation, Mlp, Norm, NormKind, Positions, Residual, Sight, Spec, usual_score_scale,

@@ -134,14 +134,17 @@ impl Config<'_> {
             None if factor > 1.0 => (1.0 + factor.ln() / short_len.ln()).sqrt(),
             None => 1.0,
         };
-        let remark = (long > short).then(|| {
-            format!(
-                "LongRoPE would turn all keys once a text is longer than {short} tokens: it is fixed to the factors of shorter texts, and the model sees {short} tokens at once"
-            )
-        });
+        let remark = (long > short).then(|| long_rope_remark(short));
         let scaling = RopeScaling::Factors(factors);
         Ok(Scaled { scaling, magnitude, remark, context: Some(short) })
     }
+}
+
+/// What is said of LongRoPE, whose short texts have so many tokens.
+pub(in crate::load) fn long_rope_remark(short: usize) -> String {
+    format!(
+        "LongRoPE would turn all keys once a text is longer than {short} tokens: it is fixed to the factors of shorter texts, and the model sees {short} tokens at once"
+    )
 }
 
 fn rope(dim: usize, theta: f64, scaling: RopeScaling, magnitude: f64) -> Result<Rope, LoadError> {

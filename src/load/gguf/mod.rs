@@ -1,5 +1,7 @@
 //! One GGUF file: weights, configuration, tokenizer and chat template in it.
 
+mod meta;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Cursor;
@@ -11,16 +13,14 @@ use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
 
-use super::{LoadError, names};
+use self::meta::Metadata;
+use super::LoadError;
+use super::names::{self, Place};
 use crate::model::packed::{BlockFormat, PackedMatrix};
-use crate::model::{
-    Activation, Linear, Mlp, Norm, NormKind, Part, Positions, Residual, Rope, RopeScaling, Sight,
-    Spec, Weights, usual_score_scale,
-};
+use crate::model::{Linear, Part, Spec, Weights};
 use crate::token::GgufTokenizer;
 
-/// Architectures of GGUF files that the decoder can describe. Mistral calls itself `llama` here.
-pub const ARCHITECTURES: [&str; 3] = ["llama", "qwen2", "qwen3"];
+pub use self::meta::ARCHITECTURES;
 
 /// An opened GGUF file, memory-mapped.
 pub struct Gguf {
@@ -97,32 +97,38 @@ impl Gguf {
         tensor_bytes(&self.content, &self.map, info)
     }
 
-    fn tensor(&self, name: &str) -> Result<Option<Tensor>, candle_core::Error> {
-        let Some(info) = self.content.tensor_infos.get(name) else { return Ok(None) };
-        dense(info, self.bytes(info)?, &self.device).map(Some)
+    fn tensor(&self, place: &Place, suffix: &str) -> Result<Option<Tensor>, candle_core::Error> {
+        let name = format!("{}.{suffix}", place.module);
+        let Some(info) = self.content.tensor_infos.get(&name) else { return Ok(None) };
+        let (bytes, dims) = rows(place, info, self.bytes(info)?)?;
+        quantized(info, bytes, dims, &self.device)?.dequantize(&self.device).map(Some)
     }
 }
 
 impl Weights for Gguf {
     fn matrix(&self, part: Part, layer: usize) -> Result<Option<Linear>, candle_core::Error> {
-        let module = names::gguf(part, layer);
-        let Some(info) = self.content.tensor_infos.get(&format!("{module}.weight")) else {
+        let place = names::gguf(&self.spec, part, layer);
+        let Some(info) = self.content.tensor_infos.get(&format!("{}.weight", place.module)) else {
             return Ok(None);
         };
-        let bytes = self.bytes(info)?;
-        let (n_rows, n_cols) = info.shape.dims2()?;
+        let (_, n_cols) = info.shape.dims2()?;
+        let (bytes, dims) = rows(&place, info, self.bytes(info)?)?;
+        let n_rows = dims[0];
         let linear = match (block_format(info.ggml_dtype), &self.device) {
             (Some(format), Device::Cpu) => {
                 let packed = PackedMatrix::pack(format, bytes, n_rows, n_cols);
                 Linear::packed(packed.map_err(candle_core::Error::wrap)?)
             }
             _ if matches!(info.ggml_dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16) => {
-                Linear::plain(&dense(info, bytes, &self.device)?, self.dtype)?
+                let dense = quantized(info, bytes, dims, &self.device)?.dequantize(&self.device)?;
+                Linear::plain(&dense, self.dtype)?
             }
-            _ => Linear::quantized(QMatMul::from_qtensor(quantized(info, bytes, &self.device)?)?),
+            _ => {
+                let tensor = quantized(info, bytes, dims, &self.device)?;
+                Linear::quantized(QMatMul::from_qtensor(tensor)?)
+            }
         };
-        let bias =
-            self.tensor(&format!("{module}.bias"))?.map(|b| b.to_dtype(self.dtype)).transpose()?;
+        let bias = self.tensor(&place, "bias")?.map(|b| b.to_dtype(self.dtype)).transpose()?;
         Ok(Some(linear.with_bias(bias)))
     }
 
@@ -131,160 +137,11 @@ impl Weights for Gguf {
         part: Part,
         layer: usize,
     ) -> Result<Option<(Tensor, Option<Tensor>)>, candle_core::Error> {
-        let module = names::gguf(part, layer);
-        let Some(weight) = self.tensor(&format!("{module}.weight"))? else { return Ok(None) };
-        let bias =
-            self.tensor(&format!("{module}.bias"))?.map(|b| b.to_dtype(DType::F32)).transpose()?;
+        let place = names::gguf(&self.spec, part, layer);
+        let Some(weight) = self.tensor(&place, "weight")? else { return Ok(None) };
+        let bias = self.tensor(&place, "bias")?.map(|b| b.to_dtype(DType::F32)).transpose()?;
         Ok(Some((weight.to_dtype(DType::F32)?, bias)))
     }
-}
-
-/// The metadata with the questions asked of it.
-struct Metadata<'a> {
-    content: &'a Content,
-}
-
-impl Metadata<'_> {
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.content.metadata.get(key)
-    }
-
-    fn text(&self, key: &str) -> Option<&str> {
-        self.get(key).and_then(|v| v.to_string().ok()).map(String::as_str)
-    }
-
-    fn number(&self, key: &str) -> Option<u64> {
-        self.get(key).and_then(integer)
-    }
-
-    fn float(&self, key: &str) -> Option<f64> {
-        self.get(key).and_then(|v| v.to_f32().map(f64::from).or_else(|_| v.to_f64()).ok())
-    }
-
-    fn flag(&self, key: &str) -> Option<bool> {
-        self.get(key).and_then(|v| v.to_bool().ok())
-    }
-
-    fn list<T>(&self, key: &str, f: impl Fn(&Value) -> Option<T>) -> Vec<T> {
-        self.get(key)
-            .and_then(|v| v.to_vec().ok())
-            .map_or_else(Vec::new, |v| v.iter().filter_map(f).collect())
-    }
-
-    fn spec(&self, factors: Option<Vec<f64>>) -> Result<Spec, LoadError> {
-        let family = self
-            .text("general.architecture")
-            .ok_or_else(|| LoadError::config("general.architecture", "is missing"))?;
-        let key = |suffix: &str| format!("{family}.{suffix}");
-        if !ARCHITECTURES.contains(&family) {
-            return Err(LoadError::GgufFamily { family: family.to_owned() });
-        }
-        if self.number(&key("expert_count")).is_some_and(|n| n > 0) {
-            return Err(LoadError::GgufFamily {
-                family: format!("{family} with a mixture of experts"),
-            });
-        }
-        let maybe_count = |suffix: &str| {
-            self.number(&key(suffix))
-                .and_then(|n| usize::try_from(n).ok())
-                .filter(|n| (1..=super::MOST).contains(n))
-        };
-        let count = |suffix: &str| {
-            maybe_count(suffix)
-                .ok_or_else(|| LoadError::config(&key(suffix), "is missing or not a count"))
-        };
-        let (n_embd, n_heads) = (count("embedding_length")?, count("attention.head_count")?);
-        let n_kv_heads = maybe_count("attention.head_count_kv").unwrap_or(n_heads);
-        if !n_heads.is_multiple_of(n_kv_heads) {
-            let what = format!("is {n_kv_heads}, which does not divide {n_heads} query heads");
-            return Err(LoadError::config(&key("attention.head_count_kv"), what));
-        }
-        let head_dim = match maybe_count("attention.key_length") {
-            Some(head_dim) => head_dim,
-            None if n_embd.is_multiple_of(n_heads) => n_embd / n_heads,
-            None => {
-                let what = format!("is {n_heads}, which does not divide the width of {n_embd}");
-                return Err(LoadError::config(&key("attention.head_count"), what));
-            }
-        };
-        let embedding = self.content.tensor_infos.get("token_embd.weight");
-        let n_vocab = embedding
-            .and_then(|i| i.shape.dims().first().copied())
-            .ok_or_else(|| LoadError::config("token_embd.weight", "is missing"))?;
-        let dim = maybe_count("rope.dimension_count").unwrap_or(head_dim);
-        if dim > head_dim || !dim.is_multiple_of(2) {
-            return Err(LoadError::config(
-                &key("rope.dimension_count"),
-                format!("is {dim} of {head_dim}"),
-            ));
-        }
-        let theta = self.float(&key("rope.freq_base")).unwrap_or(10_000.0);
-        if !theta.is_finite() || theta <= 0.0 {
-            return Err(LoadError::config(&key("rope.freq_base"), format!("is {theta}")));
-        }
-        let rope = Rope {
-            dim,
-            theta,
-            scaling: self.scaling(family, factors)?,
-            magnitude: 1.0,
-            interleaved: family == "llama",
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "an epsilon needs no f64")]
-        let eps = self.float(&key("attention.layer_norm_rms_epsilon")).unwrap_or(1e-6) as f32;
-        let n_layers = count("block_count")?;
-        Ok(Spec {
-            family: family.to_owned(),
-            n_layers,
-            n_embd,
-            n_heads,
-            n_kv_heads,
-            head_dim,
-            n_ff: count("feed_forward_length")?,
-            n_vocab,
-            context: maybe_count("context_length").unwrap_or(2048),
-            norm: Norm { kind: NormKind::Rms, eps },
-            positions: Positions::Rope(rope),
-            residual: Residual::Sequential,
-            mlp: Mlp::Gated(Activation::Silu),
-            qk_norm: family == "qwen3",
-            tied: !self.content.tensor_infos.contains_key("output.weight"),
-            sights: vec![Sight::Whole; n_layers],
-            embedding_scale: 1.0,
-            score_scale: usual_score_scale(head_dim),
-            score_cap: None,
-            logit_cap: None,
-            remarks: Vec::new(),
-        })
-    }
-
-    fn scaling(&self, family: &str, factors: Option<Vec<f64>>) -> Result<RopeScaling, LoadError> {
-        if let Some(factors) = factors {
-            return Ok(RopeScaling::Factors(factors));
-        }
-        let key = format!("{family}.rope.scaling.type");
-        match self.text(&key) {
-            None | Some("none") => Ok(RopeScaling::None),
-            Some("linear") => {
-                let factor =
-                    self.float(&format!("{family}.rope.scaling.factor")).filter(|f| *f > 0.0);
-                let factor =
-                    factor.ok_or_else(|| LoadError::config(&key, "is linear without a factor"))?;
-                Ok(RopeScaling::Linear { factor })
-            }
-            Some(other) => {
-                Err(LoadError::config(&key, format!("is `{other}`; supported are none and linear")))
-            }
-        }
-    }
-}
-
-/// What Llama 3.1 and later divide their frequencies by.
-fn rope_factors(content: &Content, map: &Mmap) -> Result<Option<Vec<f64>>, candle_core::Error> {
-    let Some(info) = content.tensor_infos.get("rope_freqs.weight") else { return Ok(None) };
-    let factors: Vec<f32> = dense(info, tensor_bytes(content, map, info)?, &Device::Cpu)?
-        .to_dtype(DType::F32)?
-        .to_vec1()?;
-    Ok(Some(factors.into_iter().map(f64::from).collect()))
 }
 
 fn integer(value: &Value) -> Option<u64> {
@@ -351,17 +208,44 @@ fn tensor_bytes<'a>(
         .ok_or_else(|| candle_core::Error::Msg("a tensor lies outside the file".to_owned()))
 }
 
+/// The rows of a tensor that belong to a part, and their shape. Blocks of quantized numbers never go
+/// over the end of a row.
+fn rows<'a>(
+    place: &Place,
+    info: &TensorInfo,
+    bytes: &'a [u8],
+) -> Result<(&'a [u8], Vec<usize>), candle_core::Error> {
+    let mut dims = info.shape.dims().to_vec();
+    let Some([rows]) = place.rows.as_deref() else { return Ok((bytes, dims)) };
+    let n_all = dims[0];
+    if rows.end > n_all {
+        let what = format!("`{}` has {n_all} rows and should have {}", place.module, rows.end);
+        return Err(candle_core::Error::Msg(what));
+    }
+    let n_bytes = bytes.len() / n_all;
+    dims[0] = rows.len();
+    Ok((&bytes[rows.start * n_bytes..rows.end * n_bytes], dims))
+}
+
 fn quantized(
     info: &TensorInfo,
     bytes: &[u8],
+    dims: Vec<usize>,
     device: &Device,
 ) -> Result<QTensor, candle_core::Error> {
-    let dims = info.shape.dims().to_vec();
     candle_core::quantized::ggml_file::qtensor_from_ggml(info.ggml_dtype, bytes, dims, device)
 }
 
-fn dense(info: &TensorInfo, bytes: &[u8], device: &Device) -> Result<Tensor, candle_core::Error> {
-    quantized(info, bytes, device)?.dequantize(device)
+/// What frequencies are divided by: Llama 3.1 and later, and Phi-3 in texts that are not long.
+fn rope_factors(content: &Content, map: &Mmap) -> Result<Option<Vec<f64>>, candle_core::Error> {
+    let names = ["rope_freqs.weight", "rope_factors_short.weight"];
+    let Some(info) = names.iter().find_map(|name| content.tensor_infos.get(*name)) else {
+        return Ok(None);
+    };
+    let bytes = tensor_bytes(content, map, info)?;
+    let tensor = quantized(info, bytes, info.shape.dims().to_vec(), &Device::Cpu)?;
+    let factors: Vec<f32> = tensor.dequantize(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()?;
+    Ok(Some(factors.into_iter().map(f64::from).collect()))
 }
 
 fn block_format(dtype: GgmlDType) -> Option<BlockFormat> {
