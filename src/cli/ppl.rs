@@ -57,11 +57,11 @@ pub fn run(args: &Ppl) -> Result<Exit> {
     let (loaded, _) = super::load(&args.model, &progress)?;
     let text = document.to_read(0..document.text.len());
     let mut ids = loaded.tokenizer.encode_text(&text)?;
-    ids.truncate(args.tokens.unwrap_or(usize::MAX));
     // A model that was trained with a sink of its own never saw a text without it.
     if let Some(sink) = loaded.tokenizer.token_id(SINK) {
         ids.insert(0, sink);
     }
+    ids.truncate(args.tokens.unwrap_or(usize::MAX));
     if ids.len() < 2 {
         return Err(Failure::TooShort { uri: document.source.uri }.into());
     }
