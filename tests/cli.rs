@@ -401,6 +401,46 @@ fn what_a_model_needs_is_told_from_its_configuration() {
 }
 
 #[test]
+fn a_page_shows_words_of_a_document_and_runs_none_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("in");
+    fs::create_dir(&archive).unwrap();
+    let hostile = "The harbour counted <script>alert(1)</script> nine ships in May. \"></title><img src=x onerror=alert(2)> \
+        In June the mayor saw eleven ships, and --> </style> he was glad of every one of them.";
+    fs::write(archive.join("javascript:alert(3).txt"), hostile.repeat(3)).unwrap();
+    fs::write(archive.join("bad.pdf"), "<b>no PDF</b>").unwrap();
+    let out = dir.path().join("out");
+    let run = || {
+        let args = ["--format", "html", "-o", out.to_str().unwrap()];
+        longsum().arg(&archive).args(args).output().unwrap()
+    };
+    let output = run();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+    let (page, index) = (read("javascript:alert(3).txt.html"), read("index.html"));
+    for html in [&page, &index] {
+        assert_eq!(html.matches("<script").count(), 1);
+        assert_eq!(html.matches("<style").count(), 1);
+        assert_eq!(html.matches("</title>").count(), html.matches("<title>").count());
+        for banned in ["<img", "http:", "https:", "url(", "onerror=alert(2)>", "href=\"javascript"]
+        {
+            assert!(!html.contains(banned), "{banned}");
+        }
+        assert!(html.contains("default-src 'none'; style-src 'sha256-"));
+    }
+    assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
+    assert!(page.contains("class=\"h4\"><title>page 1: read, "));
+    assert!(index.contains("href=\".&#x2f;javascript%3Aalert%283%29.txt.html\""));
+    assert!(index.contains("is not a PDF"));
+    // The page tells the next run that it still stands.
+    let made =
+        || fs::metadata(out.join("javascript:alert(3).txt.html")).unwrap().modified().unwrap();
+    let before = made();
+    run();
+    assert_eq!(made(), before);
+}
+
+#[test]
 fn what_cannot_be_streamed_is_fixed_and_said() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.json");

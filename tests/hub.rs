@@ -246,6 +246,16 @@ fn files_that_are_not_what_was_announced_are_not_kept() {
     let output = hub.0.run(home.path(), "org/tiny");
     expect(&output, 75, &["model.safetensors", "SHA-256", "was announced"]);
     assert_eq!(kept(home.path()), (3, 0));
+    // A run that ends before a file is checked leaves it to the next.
+    let snapshot = home.path().join("hub/models--org--tiny/snapshots").join(COMMIT);
+    let unchecked = home.path().join("hub/models--org--tiny/longsum-unchecked");
+    fs::write(snapshot.join("model.safetensors"), "half").unwrap();
+    fs::write(unchecked.join("model.safetensors"), "").unwrap();
+    hub.0.set(Faults::default());
+    hub.0.starts();
+    expect(&hub.0.run(home.path(), "org/tiny"), 0, &[]);
+    assert!(!unchecked.join("model.safetensors").exists());
+    fs::remove_file(snapshot.join("model.safetensors")).unwrap();
     // What is longer than the file can be is of no use either.
     let blobs = home.path().join("hub/models--org--tiny/blobs");
     let weights = hub.0.files.lock().unwrap()["model.safetensors"].clone();
@@ -263,7 +273,7 @@ fn what_the_hub_lacks_or_keeps_back_is_told() {
     hub.0.files.lock().unwrap().remove("tokenizer.json");
     expect(&hub.0.run(home.path(), "org/tiny"), 2, &["has no `tokenizer.json`"]);
     hub.0.set(Faults { is_gated: true, ..Faults::default() });
-    expect(&hub.0.run(home.path(), "org/tiny"), 2, &["HF_TOKEN"]);
+    expect(&hub.0.run(home.path(), "org/tiny"), 2, &["HF_TOKEN", "check the name"]);
     let port = hub.0.port;
     drop(hub);
     let gone = Hub {

@@ -128,10 +128,10 @@ fn a_fork_leaves_no_trace() {
 
 #[test]
 fn a_prefix_pinned_again_changes_nothing() {
-    let decoder = decoder("qwen3");
     let layout = Layout::new(6, 12, 8).unwrap();
     let ids = ids(60);
-    for n_pinned in [6, 3] {
+    for (family, n_pinned) in FAMILIES.iter().flat_map(|family| [(family, 6), (family, 3)]) {
+        let decoder = decoder(family);
         let (prefix, rest) = ids.split_at(n_pinned);
         let (before, after) = rest.split_at(20);
         let run = |again: bool| {

@@ -1,6 +1,7 @@
 //! Documents to be read: which files are meant, and what each is called.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -258,17 +259,22 @@ impl Input {
         }
     }
 
-    /// What no other document is called.
+    /// What no other document is called, but for those that have no place of their own.
     #[must_use]
-    pub fn identity(&self) -> String {
-        let whole = |path: &Path| {
-            path.canonicalize().unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+    pub fn identity(&self) -> OsString {
+        let whole = |path: &Path| -> OsString {
+            path.canonicalize().unwrap_or_else(|_| path.to_owned()).into()
         };
         match self {
             Self::File { path, .. } => whole(path),
-            Self::Member { archive, name, .. } => format!("{}\n{name}", whole(archive)),
-            Self::Object { uri, .. } => uri.to_string(),
-            Self::Stdin | Self::Given { .. } | Self::Broken { .. } => self.name(),
+            Self::Member { archive, name, .. } => {
+                let mut identity = whole(archive);
+                identity.push("\n");
+                identity.push(name);
+                identity
+            }
+            Self::Object { uri, .. } => uri.to_string().into(),
+            Self::Stdin | Self::Given { .. } | Self::Broken { .. } => self.name().into(),
         }
     }
 

@@ -83,20 +83,25 @@ impl WriteError {
         }
     }
 
-    /// Whether other reports would fare no better.
+    /// Whether it is the name or the place of this report alone, and others may be written: not where a
+    /// disk is full, a store has gone or a permission has ended.
     #[must_use]
-    pub fn is_of_the_disk(&self) -> bool {
-        const EIO: i32 = 5;
+    pub fn is_of_one_report(&self) -> bool {
         match self {
-            Self::File { source, .. } => {
-                matches!(
-                    source.kind(),
-                    io::ErrorKind::StorageFull
-                        | io::ErrorKind::QuotaExceeded
-                        | io::ErrorKind::ReadOnlyFilesystem
-                ) || source.raw_os_error() == Some(EIO)
+            Self::File { path, source } => {
+                matches!(Location::of(path), Location::File(_))
+                    && matches!(
+                        source.kind(),
+                        io::ErrorKind::InvalidFilename
+                            | io::ErrorKind::InvalidData
+                            | io::ErrorKind::NotADirectory
+                            | io::ErrorKind::IsADirectory
+                            | io::ErrorKind::AlreadyExists
+                            | io::ErrorKind::NotFound
+                            | io::ErrorKind::PermissionDenied
+                    )
             }
-            _ => true,
+            _ => false,
         }
     }
 
@@ -189,7 +194,7 @@ impl Output {
         let store = Store::open(path, &Place::new)?;
         store.check()?;
         let output = Self::Folder(extension, store);
-        let mut taken = HashSet::from([PathBuf::from("run.json")]);
+        let mut taken = HashSet::from(["run.json", "index.html"].map(PathBuf::from));
         for (input, name) in inputs.iter().filter_map(|i| Some((i, output.name_of(i)?))) {
             let path = output.path_of(&name);
             if input.location().is_some_and(|document| document.is_same(&Location::of(&path))) {
@@ -249,8 +254,7 @@ impl Output {
             Self::File(_, store) => Journals::new(store.place(), input.identity()),
             // Wherever the documents lie, these reports are on documents of these names.
             Self::Folder(_, store) => {
-                let of = input.relative().to_string_lossy().into_owned();
-                Journals::new(store.place(), of)
+                Journals::new(store.place(), input.relative().as_os_str().to_owned())
             }
         }
     }

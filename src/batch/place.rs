@@ -5,6 +5,7 @@
 //! behind is known by a lock that nobody holds; not all network file systems tell other machines of
 //! locks, so files of those are left alone for an hour. The folder goes when it is empty.
 
+use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -136,20 +137,22 @@ impl Place {
 pub struct Journals<'a> {
     place: Option<&'a Place>,
     /// What no other document in this place is called.
-    of: String,
+    of: OsString,
 }
 
 impl<'a> Journals<'a> {
     /// The journals of the document that alone has this name. None are kept where there is no place.
     #[must_use]
-    pub fn new(place: Option<&'a Place>, of: String) -> Self {
+    pub fn new(place: Option<&'a Place>, of: OsString) -> Self {
         Self { place, of }
     }
 
     /// The journals of some work on the document that may be done beside other work on it.
     #[must_use]
-    pub fn of_work(self, what: &str) -> Self {
-        Self { of: format!("{}\n{what}", self.of), ..self }
+    pub fn of_work(mut self, what: &str) -> Self {
+        self.of.push("\n");
+        self.of.push(what);
+        self
     }
 
     /// The folder for the journal with this key; made by whoever writes there.
@@ -172,7 +175,7 @@ impl<'a> Journals<'a> {
 
     /// How their names begin.
     fn prefix(&self) -> String {
-        format!("{}-", &sha256_hex(self.of.as_bytes())[..16])
+        format!("{}-", &sha256_hex(self.of.as_encoded_bytes())[..16])
     }
 }
 
@@ -280,7 +283,7 @@ mod tests {
     fn journals_are_those_of_one_document_and_one_kind_of_work() {
         let dir = tempfile::tempdir().unwrap();
         let place = Place::new(dir.path());
-        let of = |name: &str| Journals::new(Some(&place), name.to_owned());
+        let of = |name: &str| Journals::new(Some(&place), name.into());
         let all = [of("a"), of("b"), of("a").of_work("merge")];
         for (journals, key) in all.iter().flat_map(|j| [(j, "first"), (j, "second")]) {
             fs::create_dir_all(journals.folder(key).unwrap()).unwrap();

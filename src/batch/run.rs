@@ -114,11 +114,10 @@ impl RunError {
     pub fn ends_the_run(&self) -> bool {
         match self {
             Self::Input(_) | Self::NoSummary(_) | Self::Panic { .. } => false,
-            Self::Write(e) => e.is_of_the_disk(),
+            Self::Write(e) => !e.is_of_one_report(),
             Self::Summary(e) => matches!(
                 e,
-                SummaryError::BeyondContext { .. }
-                    | SummaryError::Layout(_)
+                SummaryError::Layout(_)
                     | SummaryError::Prompt(_)
                     | SummaryError::Model(ModelError::Cache(_) | ModelError::Tensor(_))
             ),
@@ -384,7 +383,13 @@ impl Batch<'_> {
             resume(&self.reader, document, self.options, journal, observe)
         };
         let with_key = |report| finish(keyed(report, document, &key));
-        self.kept(&self.output.journals(input), &key, warnings, make, with_key)
+        let journals = self.output.journals(input);
+        // What has a name only from whoever hands it over is known by what it is.
+        let journals = match input {
+            Input::Stdin | Input::Given { .. } => journals.of_work(&document.source.sha256),
+            _ => journals,
+        };
+        self.kept(&journals, &key, warnings, make, with_key)
     }
 
     /// Makes something of a document step by step, with a journal that goes once it is finished.
@@ -430,10 +435,10 @@ impl Batch<'_> {
         report: &Report,
         warning: &mut Option<String>,
     ) -> Result<(), WriteError> {
-        let text = self.format.render(report).map_err(|e| WriteError::File {
-            path: input.relative().to_owned(),
-            source: e.into(),
-        })?;
+        let text = self
+            .format
+            .render(report)
+            .map_err(|e| WriteError::File { path: input.relative().to_owned(), source: e })?;
         let written = self.output.write(input, text.as_bytes());
         if let Err(error @ WriteError::File { .. }) = &written {
             *warning = Some(format!("{error}; the report follows on standard output"));

@@ -608,6 +608,8 @@ pub enum Format {
     Json,
     /// The summary for people, in Markdown
     Md,
+    /// The same to look at in a browser, as one page; index.html for several documents
+    Html,
 }
 
 impl From<Format> for report::Format {
@@ -615,6 +617,7 @@ impl From<Format> for report::Format {
         match format {
             Format::Json => Self::Json,
             Format::Md => Self::Md,
+            Format::Html => Self::Html,
         }
     }
 }

@@ -146,13 +146,18 @@ fn run(job: &Job) -> Result<Exit> {
             ));
         }
         let part = job.shard.map(|shard| format!("-{}", shard.file_part()));
-        let name = format!("run{}.json", part.unwrap_or_default());
-        let text = serde_json::to_string_pretty(&run)? + "\n";
-        if let Err(error) = output.write_to(Path::new(&name), text.as_bytes()) {
-            if exit == Exit::Done {
-                return Err(error.into());
+        let name = format!("run{}.json", part.as_deref().unwrap_or_default());
+        let mut files = vec![(name, serde_json::to_string_pretty(&run)? + "\n")];
+        if format == report::Format::Html {
+            files.push((format!("index{}.html", part.unwrap_or_default()), report::index(&run)?));
+        }
+        for (name, text) in files {
+            if let Err(error) = output.write_to(Path::new(&name), text.as_bytes()) {
+                if exit == Exit::Done {
+                    return Err(error.into());
+                }
+                exit::tell(&error.into()); // the first thing that went wrong tells more
             }
-            exit::tell(&error.into()); // the first thing that went wrong tells more
         }
     }
     Ok(exit)

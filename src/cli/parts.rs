@@ -166,7 +166,7 @@ pub fn merge(args: &Merge) -> Result<Exit> {
     let bar = context.progress.one(&input.name());
     let finish = |report: Report| {
         let file = || args.output.clone().unwrap_or_default();
-        let failed = |e: serde_json::Error| WriteError::File { path: file(), source: e.into() };
+        let failed = |source| WriteError::File { path: file(), source };
         output.write(&input, format.render(&report).map_err(failed)?.as_bytes())?;
         Ok(report)
     };

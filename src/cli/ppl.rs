@@ -1,5 +1,6 @@
 //! `longsum ppl`: how well a model predicts a text, by what it may see of it.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use anyhow::Result;
@@ -34,6 +35,9 @@ struct Setting {
     /// Tokens that were scored.
     n_scored: usize,
     perplexity: Option<f64>,
+    /// Over the tokens alone that were scored with re-computation too, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_recomputed: Option<f64>,
     /// Over each run of `bucket` tokens.
     by_bucket: Vec<Option<f64>>,
 }
@@ -65,7 +69,7 @@ pub fn run(args: &Ppl) -> Result<Exit> {
     if ids.len() < 2 {
         return Err(Failure::TooShort { uri: document.source.uri }.into());
     }
-    let mut settings = Vec::new();
+    let mut measured = Vec::new();
     for attention in wanted(args) {
         let bar = progress.set(&attention.to_string(), ids.len());
         let mut scored: Vec<Scored> = Vec::new();
@@ -75,8 +79,19 @@ pub fn run(args: &Ppl) -> Result<Exit> {
             bar.set_position(more.last().map_or(0, |last| last.index as u64));
         })?;
         bar.finish_and_clear();
-        settings.push(setting(attention, &scored, ids.len(), args.bucket.get()));
+        measured.push((attention, scored));
     }
+    let is_recomputed = |(attention, _): &&(Attention, Vec<Scored>)| {
+        matches!(attention, Attention::Recompute { .. })
+    };
+    let recomputed: Option<HashSet<usize>> = measured
+        .iter()
+        .find(is_recomputed)
+        .map(|(_, scored)| scored.iter().map(|scored| scored.index).collect());
+    let settings = measured.iter().map(|(attention, scored)| {
+        setting(*attention, scored, ids.len(), args.bucket.get(), recomputed.as_ref())
+    });
+    let settings = settings.collect();
     let measured = Measured {
         model: args.model.clone(),
         document: document.source.uri,
@@ -118,7 +133,17 @@ fn wanted(args: &Ppl) -> Vec<Attention> {
     wanted
 }
 
-fn setting(attention: Attention, scored: &[Scored], n_tokens: usize, bucket: usize) -> Setting {
+fn setting(
+    attention: Attention,
+    scored: &[Scored],
+    n_tokens: usize,
+    bucket: usize,
+    recomputed: Option<&HashSet<usize>>,
+) -> Setting {
+    let on_recomputed = recomputed.and_then(|indices| {
+        let among = scored.iter().filter(|scored| indices.contains(&scored.index));
+        perplexity(among.map(|scored| scored.loss))
+    });
     let of = |from: usize, to: usize| {
         let inside = scored.iter().filter(|s| (from..to).contains(&s.index));
         perplexity(inside.map(|s| s.loss))
@@ -130,6 +155,7 @@ fn setting(attention: Attention, scored: &[Scored], n_tokens: usize, bucket: usi
         cache: attention.n_seen(),
         n_scored: scored.len(),
         perplexity: perplexity(scored.iter().map(|s| s.loss)),
+        on_recomputed,
         by_bucket: starts.map(|start| of(start, start + bucket)).collect(),
     }
 }
@@ -144,22 +170,28 @@ fn name(setting: &Setting) -> String {
 
 fn table(measured: &Measured) -> String {
     let mut text = String::new();
+    let has_sample = measured.settings.iter().any(|s| s.on_recomputed.is_some());
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "{:<20} {:>9} {:>11} {:>11}",
-        "attention", "scored", "perplexity", "at the end"
+        "{:<20} {:>9} {:>11} {:>11}{}",
+        "attention",
+        "scored",
+        "perplexity",
+        "at the end",
+        if has_sample { "  recomputed too" } else { "" }
     );
     for setting in &measured.settings {
         let number = |n: Option<f64>| n.map_or("-".to_owned(), |n| format!("{n:.2}"));
         let last = setting.by_bucket.iter().rev().flatten().next().copied();
         let _ = writeln!(
             text,
-            "{:<20} {:>9} {:>11} {:>11}",
+            "{:<20} {:>9} {:>11} {:>11}{}",
             name(setting),
             setting.n_scored,
             number(setting.perplexity),
-            number(last)
+            number(last),
+            setting.on_recomputed.map_or(String::new(), |n| format!("{n:>16.2}"))
         );
     }
     let Measured { n_tokens, bucket, .. } = measured;

@@ -110,7 +110,9 @@ impl HubId {
         let snapshot = cache.pointer_path(&self.revision);
         let get = |name: &str| {
             let here = snapshot.join(name);
-            if here.exists() { Some(here) } else { cache.get(name) }
+            let here = if here.exists() { here } else { cache.get(name)? };
+            let of = here.ancestors().nth(name.split('/').count())?;
+            (name == "." || !unchecked(of, name).exists()).then_some(here)
         };
         if let Some(file) = &self.file {
             return get(file);
@@ -147,9 +149,10 @@ impl HubId {
     ) -> Result<PathBuf, LoadError> {
         let mut get = |name: &str| {
             let here = snapshot.join(name);
-            if here.is_file() {
+            if here.is_file() && !unchecked(snapshot, name).exists() {
                 return Ok(here); // of an earlier run that did not get them all
             }
+            let _ = fs::remove_file(&here); // it would not be replaced
             self.download_file(api, snapshot, name, observe)
         };
         let ggufs: Vec<&String> = names.iter().filter(|n| n.ends_with(".gguf")).collect();
@@ -190,6 +193,11 @@ impl HubId {
         name: &str,
         observe: &mut dyn FnMut(Download<'_>),
     ) -> Result<PathBuf, LoadError> {
+        // hf-hub puts a file in its place before anybody can look at it.
+        let mark = unchecked(snapshot, name);
+        let marked =
+            fs::create_dir_all(mark.parent().unwrap_or(&mark)).and_then(|()| fs::write(&mark, b""));
+        marked.map_err(|source| LoadError::Read { path: mark.clone(), source })?;
         let mut n_announced = None;
         let mut watch = |event: Download<'_>| {
             if let Download::Begin { n_bytes, .. } = event {
@@ -211,7 +219,10 @@ impl HubId {
         };
         let path = got.map_err(|e| self.failed(&e))?;
         let wrong = match check(&path, n_announced) {
-            Ok(None) => return Ok(path),
+            Ok(None) => {
+                let _ = fs::remove_file(&mark);
+                return Ok(path);
+            }
             Ok(Some(wrong)) => wrong,
             Err(e) => e.to_string(),
         };
@@ -223,18 +234,13 @@ impl HubId {
     }
 
     fn failed(&self, error: &ApiError) -> LoadError {
-        let status = match error {
-            ApiError::RequestError(error) => match **error {
-                ureq::Error::StatusCode(status) => Some(status),
-                _ => None,
-            },
-            _ => None,
-        };
         let id = self.repo.clone();
-        let what = match status {
-            Some(401 | 403) => {
-                "the hub asks who you are: set HF_TOKEN, and accept the model's terms on its page"
+        let what = match status(error) {
+            // To strangers the hub says so of what is not there, too.
+            Some(401) => {
+                "the hub has no such repository, or does not show it to everybody: check the name, or set HF_TOKEN"
             }
+            Some(403) => "the hub does not let you in: accept the model's terms on its page",
             Some(404) => "there is no such repository, revision or file on the hub",
             _ => return LoadError::Download { id, what: error.to_string() },
         };
@@ -249,6 +255,24 @@ impl HubId {
         }
         LoadError::NotThere { id: self.repo.clone(), what }
     }
+}
+
+/// The status with which a server refused.
+fn status(error: &ApiError) -> Option<u16> {
+    match error {
+        ApiError::TooManyRetries(error) => status(error),
+        ApiError::RequestError(error) => match **error {
+            ureq::Error::StatusCode(status) => Some(status),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Where it is noted that a file of a snapshot came and was not checked: beside the snapshots.
+fn unchecked(snapshot: &Path, name: &str) -> PathBuf {
+    let repo = snapshot.ancestors().nth(2).unwrap_or(snapshot);
+    repo.join("longsum-unchecked").join(name.replace('/', "--"))
 }
 
 /// Throws away what is there of files that are not whole; snapshots and blobs lie side by side.

@@ -98,7 +98,7 @@ fn pages((first, last): (u32, u32), unit: &str) -> String {
     if first == last { format!("{unit} {first}") } else { format!("{unit}s {first}–{last}") }
 }
 
-fn list(ranges: &[(u32, u32)]) -> String {
+pub(super) fn list(ranges: &[(u32, u32)]) -> String {
     let one = |&(a, b): &(u32, u32)| if a == b { a.to_string() } else { format!("{a}–{b}") };
     if ranges.is_empty() {
         "none".to_owned()
@@ -107,7 +107,7 @@ fn list(ranges: &[(u32, u32)]) -> String {
     }
 }
 
-fn upper(text: &str) -> String {
+pub(super) fn upper(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }

@@ -7,6 +7,7 @@
 mod extract;
 mod facts;
 mod gate;
+mod html;
 mod markdown;
 pub mod plot;
 mod run;
@@ -22,6 +23,7 @@ use crate::document::{self, Document, PageStatus};
 pub use extract::Extract;
 pub use facts::{Facts, SourceFacts};
 pub use gate::{GateError, Gates};
+pub use html::{html, index};
 pub use markdown::markdown;
 pub use run::{Counts, Entry, EntryTimings, Fate, RUN_SCHEMA, Run, RunTimings};
 
@@ -35,6 +37,8 @@ pub enum Format {
     Json,
     /// The summary for people, in Markdown.
     Md,
+    /// The same to look at, as one page.
+    Html,
 }
 
 impl Format {
@@ -44,16 +48,18 @@ impl Format {
         match self {
             Self::Json => "json",
             Self::Md => "md",
+            Self::Html => "html",
         }
     }
 
     /// A report in this format.
     ///
     /// # Errors
-    /// If a report could not be written as JSON, which does not happen.
-    pub fn render(self, report: &Report) -> Result<String, serde_json::Error> {
+    /// If a report could not be written as JSON or by a template, which does not happen.
+    pub fn render(self, report: &Report) -> Result<String, std::io::Error> {
         let mut text = match self {
             Self::Json => serde_json::to_string_pretty(report)?,
+            Self::Html => html(report).map_err(std::io::Error::other)?,
             Self::Md if report.key.is_some() => {
                 format!("{}\n{}", markdown(report), Facts::of(report).comment())
             }

@@ -71,10 +71,19 @@ impl Budget {
                 // window at which they grow may do less well than the one before it.
                 let fits = |n: usize| Self::fit(&lengths, options, Some(n), context).is_ok();
                 let does = |&n: &usize| (n..=context.min(n + REPLY_PART)).all(fits);
-                let n_sink = options.n_sink.unwrap_or(lengths.n_prefix);
+                if options.n_window.is_none()
+                    && let Some(n) = (1..=context).rev().find(|&n| fits(n))
+                {
+                    return Self::fit(&lengths, options, Some(n), context);
+                }
+                let n_sink = options.n_sink.unwrap_or(lengths.n_prefix + N_REPLY.min(context));
                 Err(match (n_window + 1..=context).find(does) {
                     Some(n_needed) => SummaryError::WindowTooSmall { n_window, n_needed },
-                    None => SummaryError::BeyondContext { n_sink, n_window: n_needed, context },
+                    None => SummaryError::BeyondContext {
+                        n_sink,
+                        n_window: n_needed.max((context + 1).saturating_sub(n_sink)),
+                        context,
+                    },
                 })
             }
             other => other,

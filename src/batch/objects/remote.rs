@@ -112,6 +112,7 @@ impl Bucket {
         let kind = match path.extension() {
             Some("json") => "application/json",
             Some("md") => "text/markdown; charset=utf-8",
+            Some("html") => "text/html; charset=utf-8",
             _ => "text/plain; charset=utf-8",
         };
         let attributes = Attributes::from_iter([(Attribute::ContentType, kind)]);

@@ -34,6 +34,9 @@ pub const FAMILIES: [&str; 12] = [
     "mpt",
 ];
 
+/// A model with more layers is a damaged file.
+pub(super) const MOST_LAYERS: usize = 4096;
+
 /// Families that learnt a vector for each place of a text, and have none for places beyond.
 const OF_LEARNED_PLACES: [&str; 6] = ["gpt2", "gpt_neo", "gpt_bigcode", "opt", "xglm", "biogpt"];
 
@@ -161,6 +164,15 @@ pub fn parse(json: &Value) -> Result<Spec, LoadError> {
     let context = context(&config, &family)?;
     #[expect(clippy::cast_precision_loss, reason = "widths are small")]
     let embedding_scale = if is_gemma { (n_embd as f64).sqrt() } else { 1.0 };
+    // Where nothing is said at all, the family's own; `null` is none.
+    let cap = |name: &str, of_gemma_2| match (config.json.get(name), family.as_str()) {
+        (None, "gemma2") => Ok(Some(of_gemma_2)),
+        _ => config.maybe_number(name),
+    };
+    if n_layers > MOST_LAYERS {
+        let what = format!("is {n_layers}, and no model has more than {MOST_LAYERS} layers");
+        return Err(LoadError::config("num_hidden_layers", what));
+    }
     let spec = Spec {
         n_layers,
         n_embd,
@@ -171,7 +183,7 @@ pub fn parse(json: &Value) -> Result<Spec, LoadError> {
         n_vocab: config.count(&["vocab_size"])?,
         context: seen.map_or(context, |seen| seen.min(context)),
         norm: norm(&config, &family)?,
-        sights: sights(&config, &family, n_layers, &positions, head_dim)?,
+        sights: sights(&config, &family, (n_layers, context), &positions, head_dim)?,
         positions,
         residual: residual(&config, &family),
         mlp: match family.as_str() {
@@ -194,8 +206,8 @@ pub fn parse(json: &Value) -> Result<Spec, LoadError> {
             None if is_gemma => 1.0 / 16.0, // of 256
             _ => usual_score_scale(head_dim),
         },
-        score_cap: config.maybe_number("attn_logit_softcapping")?,
-        logit_cap: config.maybe_number("final_logit_softcapping")?,
+        score_cap: cap("attn_logit_softcapping", 50.0)?,
+        logit_cap: cap("final_logit_softcapping", 30.0)?,
         remarks,
         family,
     };
@@ -221,7 +233,8 @@ fn named_as_now(json: &Value) -> Cow<'_, Value> {
         Some("RefinedWeb") => named(true),
         Some("RefinedWebModel") => named(false),
         Some("gemma3") => {
-            let mut json = json.get("text_config").unwrap_or(json).clone();
+            let text = json.get("text_config").filter(|text| text.is_object());
+            let mut json = text.unwrap_or(json).clone();
             json["model_type"] = "gemma3_text".into();
             for (name, count) in [
                 ("vocab_size", 262_208),
@@ -290,7 +303,7 @@ fn norm(config: &Config<'_>, family: &str) -> Result<Norm, LoadError> {
 fn sights(
     config: &Config<'_>,
     family: &str,
-    n_layers: usize,
+    (n_layers, context): (usize, usize),
     positions: &Positions,
     head_dim: usize,
 ) -> Result<Vec<Sight>, LoadError> {
@@ -325,7 +338,7 @@ fn sights(
                 ("gemma2", Positions::Rope(rope)) => rope.clone(),
                 _ => config.local_rope(head_dim)?,
             };
-            let window = NonZeroUsize::new(window).unwrap_or(NonZeroUsize::MIN);
+            let window = NonZeroUsize::new(window.min(context)).unwrap_or(NonZeroUsize::MIN);
             let sight = |is_whole| {
                 if is_whole { Sight::Whole } else { Sight::Native { window, rope: rope.clone() } }
             };
@@ -348,6 +361,12 @@ fn positions(
         "mpt" => {
             let inner = config.get(&["attn_config"]).map(|json| Config { json });
             let asked = inner.as_ref().is_none_or(|c| c.flag("alibi", true));
+            if inner.as_ref().is_some_and(|c| c.flag("rope", false)) {
+                return Err(LoadError::config(
+                    "rope",
+                    "is true: MPT with rotary embeddings is not supported",
+                ));
+            }
             if inner.as_ref().is_none_or(|c| c.get(&["alibi"]).is_none()) {
                 let remark = "nothing is said of how positions are told: by ALiBi, as in the models of this family that were published";
                 remarks.push(remark.to_owned());
@@ -365,7 +384,8 @@ fn positions(
         )),
         _ => {
             let partial = if family == "gpt_neox" { 0.25 } else { 1.0 };
-            let Regime { rope, remark, context } = config.rope(head_dim, partial)?;
+            let theta = if family == "gemma3_text" { 1e6 } else { 10_000.0 };
+            let Regime { rope, remark, context } = config.rope(head_dim, partial, theta)?;
             remarks.extend(remark);
             Ok((Positions::Rope(rope), context))
         }

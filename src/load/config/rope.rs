@@ -31,8 +31,13 @@ impl Config<'_> {
     /// `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of its elders. Where
     /// those of transformers 5 are told for kinds of layers, those of layers that see everything.
     ///
-    /// - `partial`: the part of a head that is rotated where nothing is said of it
-    pub(super) fn rope(&self, head_dim: usize, partial: f64) -> Result<Regime, LoadError> {
+    /// - `partial`, `theta`: the part of a head that is rotated, and the base, where nothing is said
+    pub(super) fn rope(
+        &self,
+        head_dim: usize,
+        partial: f64,
+        theta: f64,
+    ) -> Result<Regime, LoadError> {
         let nested = self.get(&["rope_parameters", "rope_scaling"]).filter(|v| v.is_object());
         let nested = nested.map(|json| json.get("full_attention").unwrap_or(json));
         let inner = nested.map(|json| Config { json });
@@ -40,7 +45,7 @@ impl Config<'_> {
             Some(inner) if inner.get(names).is_some() => inner.number(names, default),
             _ => self.number(names, default),
         };
-        let theta = from_either(&["rope_theta", "rotary_emb_base"], 10_000.0)?;
+        let theta = from_either(&["rope_theta", "rotary_emb_base"], theta)?;
         let partial = from_either(&["partial_rotary_factor", "rotary_pct"], partial)?;
         #[expect(
             clippy::cast_precision_loss,

@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::load::LoadError;
 
+/// No file that a model is trained by is longer, or has more lists in lists.
+const MOST_BYTES: usize = 1 << 20;
+const MOST_DEEP: usize = 50;
 /// Tokens of the vocabulary of GPT-NeoX-20B, which its files name but do not count.
 const N_NEOX_VOCAB: u64 = 50_277;
 
@@ -13,6 +16,11 @@ const N_NEOX_VOCAB: u64 = 50_277;
 /// Files of GPT-NeoX are YAML in the style of JSON, and the published one of Pythia 12B lacks a comma:
 /// where a line ends in a value and the next begins with a name, one is put in.
 pub(super) fn read(text: &str) -> Option<Value> {
+    // What is nested too deep would take the stack with it.
+    let is_deep = |line: &str| line.trim_start().starts_with(&"- ".repeat(MOST_DEEP));
+    if text.len() > MOST_BYTES || text.lines().any(is_deep) {
+        return None;
+    }
     let load = |text: &str| Some(value(Yaml::load_from_str(text).ok()?.first()?));
     load(text)
         .filter(Value::is_object)
@@ -107,13 +115,22 @@ impl Neox<'_> {
         if self.get("pos-emb").and_then(Value::as_str).unwrap_or("learned") != "rotary" {
             return Err(LoadError::Unstreamable { what: "other positions than rotary ones" });
         }
+        let n_heads = self.get("num-attention-heads");
+        if self.get("num-kv-heads").is_some_and(|n| Some(n) != n_heads) {
+            return Err(LoadError::config("num-kv-heads", "is not the number of query heads"));
+        }
+        let norm = self.get("norm").and_then(Value::as_str).unwrap_or("layernorm");
+        if norm != "layernorm" || self.flag("gpt-j-tied") {
+            let what = format!("is `{norm}`, or gpt-j-tied is set, and neither is supported");
+            return Err(LoadError::config("norm", what));
+        }
         let n_embd = self.get("hidden-size").and_then(Value::as_u64).unwrap_or_default();
         Ok(json!({
             "model_type": "gpt_neox",
             "num_hidden_layers": self.get("num-layers"),
             "hidden_size": n_embd,
-            "num_attention_heads": self.get("num-attention-heads"),
-            "intermediate_size": self.get("intermediate-size").cloned().unwrap_or_else(|| (4 * n_embd).into()),
+            "num_attention_heads": n_heads,
+            "intermediate_size": self.get("intermediate-size").cloned().unwrap_or_else(|| n_embd.saturating_mul(4).into()),
             "max_position_embeddings": self.get("max-position-embeddings"),
             "rotary_pct": self.get("rotary-pct").cloned().unwrap_or_else(|| 1.0.into()),
             "rotary_emb_base": self.get("rotary-emb-base").cloned().unwrap_or_else(|| 10_000.into()),
@@ -155,6 +172,7 @@ mod tests {
         assert_eq!(yaml["x"], 1e-8);
         assert_eq!(read("- 1\n- 2\n"), None);
         assert_eq!(read("just words"), None);
+        assert_eq!(read(&"- ".repeat(100_000)), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use candle_core::quantized::gguf_file::{Content, Value};
 
 use super::integer;
-use crate::load::config::long_rope_remark;
+use crate::load::config::{MOST_LAYERS, long_rope_remark};
 use crate::load::{LoadError, MOST};
 use crate::model::{
     Activation, Mlp, Norm, NormKind, Positions, Residual, Rope, RopeScaling, Sight, Spec,
@@ -100,6 +100,10 @@ impl Metadata<'_> {
             return Err(LoadError::config(&key("rope.freq_base"), format!("is {theta}")));
         }
         let n_layers = count("block_count")?;
+        if n_layers > MOST_LAYERS {
+            let what = format!("is {n_layers}, and no model has more than {MOST_LAYERS} layers");
+            return Err(LoadError::config(&key("block_count"), what));
+        }
         let is_gemma = family.starts_with("gemma");
         let trained = maybe_count("context_length").unwrap_or(2048);
         let mut context = trained;
@@ -123,13 +127,16 @@ impl Metadata<'_> {
             magnitude,
             interleaved: matches!(family, "llama" | "smollm3"),
         };
-        let window = maybe_count("attention.sliding_window").and_then(NonZeroUsize::new);
-        let window = window.or(NonZeroUsize::new(4096)).unwrap_or(NonZeroUsize::MIN);
-        let period = maybe_count("attention.sliding_window_pattern").unwrap_or(6);
-        let sight = |l: usize| match family {
-            "smollm3" if (l + 1).is_multiple_of(4) => Sight::Unplaced,
-            "gemma2" if l.is_multiple_of(2) => Sight::Native { window, rope: rope.clone() },
-            "gemma3" if !(l + 1).is_multiple_of(period) => {
+        let window = maybe_count("attention.sliding_window");
+        let window = if family == "gemma2" { window.or(Some(4096)) } else { window };
+        let window = window.and_then(|window| NonZeroUsize::new(window.min(context)));
+        let is_whole = self.whole_layers(&key("attention.sliding_window_pattern"), n_layers)?;
+        let sight = |l: usize| match (family, window) {
+            ("smollm3", _) if (l + 1).is_multiple_of(4) => Sight::Unplaced,
+            ("gemma2", Some(window)) if l.is_multiple_of(2) => {
+                Sight::Native { window, rope: rope.clone() }
+            }
+            ("gemma3", Some(window)) if !is_whole[l] => {
                 let theta = self.float(&key("rope.freq_base_swa")).unwrap_or(10_000.0);
                 let scaling = RopeScaling::None;
                 Sight::Native { window, rope: Rope { theta, scaling, ..rope.clone() } }
@@ -170,6 +177,26 @@ impl Metadata<'_> {
             logit_cap: cap("final_logit_softcapping", 30.0),
             remarks,
         })
+    }
+
+    /// Which layers see everything: every so many-th, or those whose flag is not set.
+    fn whole_layers(&self, key: &str, n_layers: usize) -> Result<Vec<bool>, LoadError> {
+        let every = |n: u64| (1..=n_layers as u64).map(|l| l.is_multiple_of(n)).collect();
+        match self.get(key) {
+            None => Ok(every(6)),
+            Some(Value::Array(_)) => {
+                let flags = self.list(key, |v| v.to_bool().ok().or_else(|| Some(integer(v)? > 0)));
+                if flags.len() == n_layers {
+                    return Ok(flags.into_iter().map(|is_native| !is_native).collect());
+                }
+                let what = format!("has {} entries for {n_layers} layers", flags.len());
+                Err(LoadError::config(key, what))
+            }
+            Some(value) => match integer(value).filter(|&n| n > 0) {
+                Some(n) => Ok(every(n)),
+                None => Err(LoadError::config(key, "is no number of layers")),
+            },
+        }
     }
 
     fn scaling(&self, family: &str, factors: Option<Vec<f64>>) -> Result<RopeScaling, LoadError> {

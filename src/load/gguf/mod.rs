@@ -217,9 +217,10 @@ fn rows<'a>(
 ) -> Result<(&'a [u8], Vec<usize>), candle_core::Error> {
     let mut dims = info.shape.dims().to_vec();
     let Some([rows]) = place.rows.as_deref() else { return Ok((bytes, dims)) };
-    let n_all = dims[0];
-    if rows.end > n_all {
-        let what = format!("`{}` has {n_all} rows and should have {}", place.module, rows.end);
+    let n_all = dims.first().copied().unwrap_or(0);
+    let n_row: usize = dims.iter().skip(1).product();
+    if rows.end > n_all || !n_row.is_multiple_of(info.ggml_dtype.block_size()) {
+        let what = format!("`{}` cannot be cut into rows {rows:?}: it is {dims:?}", place.module);
         return Err(candle_core::Error::Msg(what));
     }
     let n_bytes = bytes.len() / n_all;
