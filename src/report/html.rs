@@ -22,7 +22,11 @@ const INDEX: [&str; 2] = [
     include_str!("../../templates/html/index.html"),
     include_str!("../../templates/html/index.js"),
 ];
-const MACROS: &str = include_str!("../../templates/html/macros.html");
+/// What both take in.
+const SHARED: [(&str, &str); 2] = [
+    ("head.html", include_str!("../../templates/html/head.html")),
+    ("macros.html", include_str!("../../templates/html/macros.html")),
+];
 
 /// What of a path needs no escape in a link.
 const IN_PATH: &AsciiSet =
@@ -70,9 +74,11 @@ pub fn html(report: &Report) -> Result<String, minijinja::Error> {
         height => cells.len().div_ceil(n_columns) * CELL,
         cells => Value::from(Serde(&cells)),
     };
+    let title = source.title.as_deref().unwrap_or(&source.uri);
     let more = context! {
         r => Value::from(Serde(report)),
-        title => source.title.as_deref().unwrap_or(&source.uri),
+        title => format!("{title} – summary"),
+        name => title,
         language => code(report.checks.language.as_deref()),
         legend => legend,
         map => map,
@@ -95,12 +101,20 @@ pub fn index(run: &Run) -> Result<String, minijinja::Error> {
     let link = |path: &String| format!("./{}", utf8_percent_encode(path, IN_PATH));
     let links: Vec<Option<String>> =
         run.documents.iter().map(|entry| entry.report.as_ref().map(link)).collect();
-    render(INDEX, "page", context! { r => Value::from(Serde(run)), links => links })
+    let more = context! {
+        r => Value::from(Serde(run)),
+        links => links,
+        title => format!("{} documents – summaries", run.documents.len()),
+        language => "en",
+    };
+    render(INDEX, "page", more)
 }
 
 fn render([page, script]: [&str; 2], unit: &str, more: Value) -> Result<String, minijinja::Error> {
     let mut env = Environment::new();
-    env.add_template("macros.html", MACROS)?;
+    for (name, template) in SHARED {
+        env.add_template(name, template)?;
+    }
     env.add_template("page.html", page)?;
     env.add_global("unit", unit);
     let words = [("supported", "supported"), ("weak", "weak"), ("none", "no source found")];
