@@ -5,15 +5,14 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
-use sha2::{Digest, Sha256};
 
 use super::LoadError;
 use super::folder::shard_names;
+use super::open::sha256;
 
 /// What is being downloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,13 +217,9 @@ impl HubId {
             got => got,
         };
         let path = got.map_err(|e| self.failed(&e))?;
-        let wrong = match check(&path, n_announced) {
-            Ok(None) => {
-                let _ = fs::remove_file(&mark);
-                return Ok(path);
-            }
-            Ok(Some(wrong)) => wrong,
-            Err(e) => e.to_string(),
+        let Some(wrong) = check(&path, n_announced)? else {
+            let _ = fs::remove_file(&mark);
+            return Ok(path);
         };
         // It would be taken from the cache next time, and never again from the hub.
         for path in [path.canonicalize().ok(), Some(path)].into_iter().flatten() {
@@ -287,19 +282,18 @@ fn forget_parts(snapshot: &Path) {
 }
 
 /// What is wrong with a file that was downloaded. Its blob is named by its SHA-256, if it is a large one.
-fn check(path: &Path, n_announced: Option<u64>) -> io::Result<Option<String>> {
-    let n_bytes = fs::metadata(path)?.len();
+fn check(path: &Path, n_announced: Option<u64>) -> Result<Option<String>, LoadError> {
+    let read = |source| LoadError::Read { path: path.to_owned(), source };
+    let n_bytes = fs::metadata(path).map_err(read)?.len();
     if let Some(n_announced) = n_announced.filter(|&n| n != n_bytes) {
         return Ok(Some(format!("has {n_bytes} bytes, and {n_announced} were announced")));
     }
-    let blob = path.canonicalize()?;
+    let blob = path.canonicalize().map_err(read)?;
     let name = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if name.len() != 64 || !name.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(None);
     }
-    let mut sum = Sha256::new();
-    io::copy(&mut fs::File::open(&blob)?, &mut sum)?;
-    let sum: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum = sha256(std::slice::from_ref(&blob))?;
     let is_right = sum.eq_ignore_ascii_case(name);
     Ok((!is_right).then(|| format!("has the SHA-256 {sum}, and {name} was announced")))
 }

@@ -221,7 +221,7 @@ const OTHERS: [&str; 7] = [
 ];
 
 /// The sum of one file, or of the list of sums of several.
-fn sha256(files: &[PathBuf]) -> Result<String, LoadError> {
+pub(super) fn sha256(files: &[PathBuf]) -> Result<String, LoadError> {
     let mut sums = Vec::with_capacity(files.len());
     for path in files {
         let read = |source| LoadError::Read { path: path.clone(), source };
