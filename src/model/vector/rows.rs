@@ -50,6 +50,12 @@ elementwise!(
     |l, x| l.exp(x)
 );
 elementwise!(
+    #[cfg(test)]
+    /// `out = 50 tanh(x / 50)`.
+    squeeze_slice,
+    |l, x| l.squeeze(x, l.splat(50.0))
+);
+elementwise!(
     /// `out = silu(x) = x / (1 + e^-x)`.
     silu,
     |l, x| l.silu(x)

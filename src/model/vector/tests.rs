@@ -1,6 +1,6 @@
 #![expect(clippy::cast_precision_loss, reason = "numbers are made up")]
 
-use super::rows::{Product, exp_slice};
+use super::rows::{Product, exp_slice, squeeze_slice};
 use super::*;
 
 fn all_sets() -> Vec<Isa> {
@@ -65,6 +65,20 @@ fn exp2_is_right_to_the_last_bit_or_so() {
         let worst = worst.fold(0.0, f64::max);
         assert!(worst < 1.3e-7, "{isa:?}: {worst}");
     }
+}
+
+#[test]
+fn squeezing_is_the_hyperbolic_tangent() {
+    let x: Vec<f32> = (1..1_000_000).map(|i| i as f32 * 8e-4 - 400.0).collect();
+    let mut out = vec![0.0; x.len()];
+    squeeze_slice(&x, &mut out);
+    let right = |x: f32| 50.0 * (f64::from(x) / 50.0).tanh();
+    let worst = x.iter().zip(&out).filter(|(x, _)| **x != 0.0);
+    let worst = worst.map(|(&x, &y)| relative(y, right(x))).fold(0.0, f64::max);
+    assert!(worst < 5e-7, "{worst}");
+    let mut ends = [7.0; 5];
+    squeeze_slice(&[f32::NEG_INFINITY, f32::MIN, 0.0, f32::MAX, f32::INFINITY], &mut ends);
+    assert_eq!(ends, [-50.0, -50.0, 0.0, 50.0, 50.0]);
 }
 
 #[test]
