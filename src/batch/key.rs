@@ -10,7 +10,7 @@ use crate::report::{Format, Tool};
 use crate::summary::{Evidence, Options, Reader};
 
 /// Raised whenever the method, the reading of documents or the reports change within a version.
-const METHOD: u32 = 1;
+const METHOD: u32 = 2;
 
 /// All of a run's keys but the documents.
 #[derive(Debug, Clone)]

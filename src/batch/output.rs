@@ -87,22 +87,11 @@ impl WriteError {
     /// disk is full, a store has gone or a permission has ended.
     #[must_use]
     pub fn is_of_one_report(&self) -> bool {
-        match self {
-            Self::File { path, source } => {
-                matches!(Location::of(path), Location::File(_))
-                    && matches!(
-                        source.kind(),
-                        io::ErrorKind::InvalidFilename
-                            | io::ErrorKind::InvalidData
-                            | io::ErrorKind::NotADirectory
-                            | io::ErrorKind::IsADirectory
-                            | io::ErrorKind::AlreadyExists
-                            | io::ErrorKind::NotFound
-                            | io::ErrorKind::PermissionDenied
-                    )
-            }
-            _ => false,
-        }
+        use io::ErrorKind::{ReadOnlyFilesystem, Unsupported};
+        let Self::File { path, source } = self else { return false };
+        matches!(Location::of(path), Location::File(_))
+            && self.is_usage()
+            && !matches!(source.kind(), ReadOnlyFilesystem | Unsupported)
     }
 
     /// The way out, where there is one.
