@@ -1,5 +1,7 @@
 //! One stream: feed a chunk, ask, generate a reply, go back.
 
+mod lookup;
+
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,8 @@ use candle_transformers::utils::apply_repeat_penalty;
 
 use crate::cache::{KvCache, Layout, Snapshot};
 use crate::model::{LanguageModel, ModelError, Want};
+
+use lookup::Lookup;
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,11 +25,17 @@ pub struct Decoding {
     pub seed: u64,
     /// Above 1 makes tokens of the reply less likely to come again.
     pub repeat_penalty: f32,
+    /// Most tokens that are guessed from what was read and looked at in one pass; 0 for none. It changes
+    /// how long a reply takes, and no token of it on a device whose rows do not depend on each other.
+    pub n_guess: usize,
 }
+
+/// Tokens guessed at once, unless said otherwise.
+const N_GUESS: usize = 8;
 
 impl Default for Decoding {
     fn default() -> Self {
-        Self { temperature: 0.0, top_p: 0.95, seed: 0, repeat_penalty: 1.1 }
+        Self { temperature: 0.0, top_p: 0.95, seed: 0, repeat_penalty: 1.1, n_guess: N_GUESS }
     }
 }
 
@@ -84,6 +94,10 @@ pub struct Usage {
     pub feeding: Duration,
     /// Time spent generating.
     pub generating: Duration,
+    /// Tokens that were guessed from what was read.
+    pub n_guessed: usize,
+    /// Those of them that the model would have said itself.
+    pub n_guessed_right: usize,
 }
 
 /// A document's tokens going by.
@@ -92,6 +106,7 @@ pub struct Stream<'a> {
     cache: KvCache,
     snapshot: Option<Snapshot>,
     usage: Usage,
+    lookup: Lookup,
 }
 
 impl<'a> Stream<'a> {
@@ -102,7 +117,8 @@ impl<'a> Stream<'a> {
     /// [`ModelError::Cache`] if the memory cannot be had.
     pub fn new(model: &'a dyn LanguageModel, layout: Layout) -> Result<Self, ModelError> {
         let cache = model.new_cache(layout)?;
-        Ok(Self { model, cache, snapshot: None, usage: Usage::default() })
+        let lookup = Lookup::new(layout.n_slots());
+        Ok(Self { model, cache, snapshot: None, usage: Usage::default(), lookup })
     }
 
     /// Stream index that the next token will have.
@@ -151,6 +167,7 @@ impl<'a> Stream<'a> {
     /// # Errors
     /// [`ModelError::Cache`] if the cache refuses.
     pub fn start(&mut self, n_tokens: usize) -> Result<(), ModelError> {
+        self.lookup.clear();
         Ok(self.cache.begin(n_tokens.min(self.layout().n_sink()))?)
     }
 
@@ -244,11 +261,14 @@ impl<'a> Stream<'a> {
             self.cache.watch(limits.watch.clone());
         }
         let started = Instant::now();
+        // What was guessed and fed behind the last token; `n_right` of it has come true, and that row
+        // of the logits tells what comes next.
+        let (mut guessed, mut n_right) = (Vec::new(), 0);
         let finish = loop {
             if ids.len() >= limits.n_max {
                 break Finish::Length;
             }
-            let row = logits.i(0)?;
+            let row = logits.i(n_right)?;
             if !row.max(0)?.to_scalar::<f32>()?.is_finite() {
                 return Err(ModelError::NoNumbers);
             }
@@ -267,12 +287,40 @@ impl<'a> Stream<'a> {
                 ids.truncate(n_kept);
                 break Finish::Repetition;
             }
-            logits = self.model.forward(&[id], &mut self.cache, Want::Last)?;
             self.usage.n_generated += 1;
+            self.lookup.hear(&[id]);
+            if guessed.get(n_right) == Some(&id) {
+                n_right += 1; // it was fed already
+                continue;
+            }
+            self.take_back(&guessed, n_right);
+            guessed = self.guess(decoding.n_guess.min(limits.n_max - ids.len()));
+            n_right = 0;
+            let now: Vec<u32> = [id].into_iter().chain(guessed.iter().copied()).collect();
+            let want = if guessed.is_empty() { Want::Last } else { Want::All };
+            logits = self.model.forward(&now, &mut self.cache, want)?;
         };
+        self.take_back(&guessed, n_right);
         let attention = self.cache.unwatch();
         self.usage.generating += started.elapsed();
         Ok(Reply { ids, finish, attention })
+    }
+
+    /// What may come next, as far as it can be fed and taken back.
+    fn guess(&mut self, n_most: usize) -> Vec<u32> {
+        if self.cache.next_index() < self.layout().n_sink() {
+            return Vec::new(); // what is pinned is not guessed
+        }
+        let n_most = n_most.min(self.layout().n_chunk() - 1);
+        self.lookup.propose(n_most).to_vec()
+    }
+
+    /// Takes back what was guessed behind the first `n_right` tokens.
+    fn take_back(&mut self, guessed: &[u32], n_right: usize) {
+        self.cache.retreat(guessed.len() - n_right);
+        self.lookup.learn(guessed.len(), n_right);
+        self.usage.n_guessed += guessed.len();
+        self.usage.n_guessed_right += n_right;
     }
 
     /// Remembers where the stream stands; a later [`restore`](Stream::restore) comes back here.
@@ -314,6 +362,7 @@ impl<'a> Stream<'a> {
     /// Feeds `ids` in chunks; logits only of the last chunk.
     fn forward(&mut self, ids: &[u32], want: Want) -> Result<Option<Tensor>, ModelError> {
         let started = Instant::now();
+        self.lookup.hear(ids);
         let mut rest = ids;
         let mut logits = None;
         while !rest.is_empty() {

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "the example's `main` is not called here")]
 mod golden_example;
 
+mod batches;
 mod cli;
 mod documents;
 mod gguf;

@@ -13,7 +13,7 @@ use longsum::model::{Decoder, LanguageModel, ModelError, Want};
 use longsum::stream::{Decoding, Finish, Limits, Stream};
 use proptest::prelude::*;
 
-const FAMILIES: [&str; 14] = [
+pub const FAMILIES: [&str; 14] = [
     "llama2",
     "llama3",
     "mistral",
@@ -30,7 +30,7 @@ const FAMILIES: [&str; 14] = [
     "mpt",
 ];
 
-fn decoder(family: &str) -> Decoder {
+pub fn decoder(family: &str) -> Decoder {
     shallow(family, usize::MAX)
 }
 
@@ -62,11 +62,11 @@ fn limits(n_max: usize, stops: &[u32]) -> Limits<'_> {
 }
 
 /// 96 tokens, the same in every run.
-fn ids(n: usize) -> Vec<u32> {
+pub fn ids(n: usize) -> Vec<u32> {
     (0..n as u32).map(|i| (i * 37 + i * i * 11 + 5) % 96).collect()
 }
 
-fn all_logits(decoder: &Decoder, ids: &[u32], cache: &mut KvCache) -> Tensor {
+pub fn all_logits(decoder: &Decoder, ids: &[u32], cache: &mut KvCache) -> Tensor {
     let mut rest = ids;
     let mut parts = Vec::new();
     while !rest.is_empty() {

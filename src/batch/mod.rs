@@ -31,7 +31,7 @@ pub use objects::{Bucket, Location, Uri};
 pub use output::{Output, Store, WriteError};
 pub use parts::{PartOf, PartsError, read_parts};
 pub use place::Place;
-pub use run::{Batch, Outcome, RunError, Watch, n_jobs};
+pub use run::{Batch, Outcome, RunError, Watch, n_jobs, n_streams};
 pub use shard::{Shard, ShardError};
 
 /// SHA-256 of some bytes, in hexadecimal.

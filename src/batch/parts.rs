@@ -1,20 +1,27 @@
-//! One long document over many machines: each reads a part, one makes the report.
+//! One long document over many machines, or many streams of one: each reads a part, one makes the
+//! report.
 //!
-//! What a machine finds in a part is a file of steps, as a journal has them. Joined in order they are
-//! the journal of a run that read all parts, so the report is that of one machine.
+//! What is found in a part are steps, as a journal has them; from a machine they come as a file. Joined
+//! in order they are the journal of a run that read all parts, so the report is that of one stream.
 
+use std::any::Any;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::input::{Input, is_passing};
+use super::journal::FileJournal;
 use super::output::{Store, WriteError};
-use super::run::{Batch, RunError, keyed};
+use super::place::Journals;
+use super::run::{Batch, RunError, keyed, message_of};
 use crate::document::Document;
 use crate::event::Event;
 use crate::report::Report;
-use crate::summary::{Journal, Put, Step, Stop, Take, map, resume};
+use crate::summary::{Journal, Put, Step, Stop, Take, map, parts, resume};
 
 /// Name of the format.
 const SCHEMA: &str = "longsum.notes.v1";
@@ -166,10 +173,9 @@ impl Batch<'_> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), RunError> {
         // Several parts may be read at once into one folder: their journals are not each other's.
-        let what = format!("part {} of {}", part.part, part.n_parts);
-        let journals = self.output.journals(input).of_work(&what);
+        let journals = self.output.journals(input).of_work(&work(part.part, part.n_parts));
         let make = |journal: &mut dyn Journal| {
-            let mut all = All { before: Vec::new(), steps: Vec::new(), journal };
+            let mut all = Behind::new(Vec::new(), journal);
             map(&self.reader, document, self.options, part.part - 1, &mut all, observe)?;
             Ok(all.steps)
         };
@@ -195,21 +201,96 @@ impl Batch<'_> {
         let key = self.keys().of(&document.source.sha256, input.relative());
         let journals = self.output.journals(input).of_work("merge");
         let make = |journal: &mut dyn Journal| {
-            let mut all = All { before: steps, steps: Vec::new(), journal };
-            resume(&self.reader, document, self.options, &mut all, observe)
+            resume(&self.reader, document, self.options, &mut Behind::new(steps, journal), observe)
         };
         self.kept(&journals, &key, warnings, make, |report| finish(keyed(report, document, &key)))
     }
 }
 
+/// The work on a part, apart from other work on the document.
+fn work(part: usize, n_parts: usize) -> String {
+    format!("part {part} of {n_parts}")
+}
+
+impl Batch<'_> {
+    /// Reads the parts of a document side by side, where streams go through the model together, and
+    /// returns what was found in them, in order.
+    ///
+    /// # Errors
+    /// That of the first part which cannot be read to its end.
+    pub(super) fn read_parts(
+        &self,
+        input: &Input,
+        document: &Document,
+        key: &str,
+        warnings: &mut Vec<String>,
+        observe: &mut (dyn FnMut(Event<'_>) + Send),
+    ) -> Result<Vec<Step>, RunError> {
+        if !self.together || self.options.n_parts.get() == 1 {
+            return Ok(Vec::new());
+        }
+        let n_parts = parts(&self.reader, document, self.options)?.len();
+        let observe = Mutex::new(observe);
+        let began = Instant::now();
+        let read = |part: usize| {
+            let stop = || self.is_to_stop(began);
+            let folder = self.part_journals(input, document, part).folder(key);
+            let mut journal = FileJournal::new(folder, self.checkpoint, &stop);
+            let mut all = Behind::new(Vec::new(), &mut journal);
+            // Each of them begins the document; together they do so once.
+            let mut tell = |event: Event<'_>| match event {
+                Event::Started { .. } if part > 0 => {}
+                event => observe.lock().unwrap_or_else(PoisonError::into_inner)(event),
+            };
+            map(&self.reader, document, self.options, part, &mut all, &mut tell)?;
+            let steps = all.steps;
+            Ok((steps, journal.failure().map(str::to_owned)))
+        };
+        let read: Vec<Result<_, RunError>> = thread::scope(|scope| {
+            let read = &read;
+            let threads: Vec<_> = (0..n_parts).map(|part| scope.spawn(move || read(part))).collect();
+            let panicked = |panic: Box<dyn Any + Send>| {
+                Err(RunError::Panic { name: input.name(), message: message_of(&*panic) })
+            };
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+        });
+        let mut steps = Vec::new();
+        for part in read {
+            let (of_part, failure) = part?;
+            steps.extend(of_part);
+            warnings.extend(failure.map(|why| format!("no checkpoints are kept: {why}")));
+        }
+        Ok(steps)
+    }
+
+    /// Throws away what was kept of parts that were read side by side.
+    pub(super) fn forget_parts(&self, input: &Input, document: &Document) {
+        let n_parts = self.options.n_parts.get();
+        if n_parts > 1 {
+            (0..n_parts).for_each(|part| self.part_journals(input, document, part).forget());
+        }
+    }
+
+    fn part_journals(&self, input: &Input, document: &Document, part: usize) -> Journals<'_> {
+        self.journals(input, document).of_work(&work(part + 1, self.options.n_parts.get()))
+    }
+}
+
 /// A journal that stands behind the steps of others, and knows all of its own.
-struct All<'a> {
+pub(super) struct Behind<'a> {
     before: Vec<Step>,
     steps: Vec<Step>,
     journal: &'a mut dyn Journal,
 }
 
-impl Journal for All<'_> {
+impl<'a> Behind<'a> {
+    /// The journal behind these steps.
+    pub(super) fn new(before: Vec<Step>, journal: &'a mut dyn Journal) -> Self {
+        Self { before, steps: Vec::new(), journal }
+    }
+}
+
+impl Journal for Behind<'_> {
     fn earlier(&mut self) -> Vec<Step> {
         self.steps = self.journal.earlier();
         self.before.iter().chain(&self.steps).cloned().collect()

@@ -15,13 +15,14 @@ use super::isolate::Isolate;
 use super::journal::FileJournal;
 use super::key::Keys;
 use super::output::{Output, WriteError};
+use super::parts::Behind;
 use super::place::Journals;
 use crate::document::{Document, Reading};
 use crate::event::Event;
 use crate::memory;
 use crate::model::{Busy, ModelError};
 use crate::report::{Entry, EntryTimings, Facts, Fate, Format, Gates, Report, Status};
-use crate::summary::{Journal, Options, Reader, Stop, SummaryError, resume};
+use crate::summary::{Journal, Options, Reader, Stop, SummaryError, layout, resume};
 
 /// First wait before a document is read again; it doubles each time, up to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -49,6 +50,9 @@ pub struct Batch<'a> {
     pub force: bool,
     /// Documents that are worked on at once.
     pub n_jobs: NonZeroUsize,
+    /// Whether their streams, and those of the parts of a document, go through the model together: then
+    /// it is one that feeds several at once (see [`Together`](crate::model::Together)).
+    pub together: bool,
     /// How often a document is read again that could not be read for a passing reason.
     pub n_retries: u32,
     /// Seconds that a document may take, once it is read.
@@ -187,6 +191,26 @@ pub fn n_jobs(reader: &Reader<'_>, n_inputs: usize) -> NonZeroUsize {
     let room = memory::available_bytes().map_or(u64::MAX, |n| n / 2);
     let n_fit = usize::try_from(room / (n_bytes as u64).max(1)).unwrap_or(usize::MAX);
     NonZeroUsize::new(n_cores.min(n_fit).min(n_inputs)).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// How many streams go through the model together, if as many do as are of use: no more than there
+/// are documents, or parts of them, and than have room in memory.
+///
+/// # Errors
+/// [`SummaryError`] if the options do not fit the model.
+pub fn n_streams(
+    reader: &Reader<'_>,
+    options: &Options,
+    n_documents: usize,
+) -> Result<NonZeroUsize, SummaryError> {
+    /// With more, a batch takes so much longer that nothing is won.
+    const MOST: usize = 32;
+    // A stream is as large as its cache, once it is there, and the copy to come back to.
+    let n_bytes = 2 * reader.model.new_cache(layout(reader, options)?)?.n_bytes();
+    let room = memory::available_bytes().map_or(u64::MAX, |n| n / 2);
+    let n_fit = usize::try_from(room / (n_bytes as u64).max(1)).unwrap_or(usize::MAX);
+    let n = n_documents.saturating_mul(options.n_parts.get()).min(n_fit).min(MOST);
+    Ok(NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN))
 }
 
 impl Batch<'_> {
@@ -375,21 +399,34 @@ impl Batch<'_> {
         document: &Document,
         keys: &Keys,
         warnings: &mut Vec<String>,
-        observe: &mut dyn FnMut(Event<'_>),
+        observe: &mut (dyn FnMut(Event<'_>) + Send),
         finish: impl FnOnce(Report) -> Result<Report, RunError>,
     ) -> Result<Report, RunError> {
         let key = keys.of(&document.source.sha256, input.relative());
+        let before = self.read_parts(input, document, &key, warnings, observe)?;
         let make = |journal: &mut dyn Journal| {
-            resume(&self.reader, document, self.options, journal, observe)
+            if before.is_empty() {
+                return resume(&self.reader, document, self.options, journal, observe);
+            }
+            resume(&self.reader, document, self.options, &mut Behind::new(before, journal), observe)
         };
         let with_key = |report| finish(keyed(report, document, &key));
+        let result =
+            self.kept(&self.journals(input, document), &key, warnings, make, with_key);
+        if !result.as_ref().is_err_and(RunError::can_go_on) {
+            self.forget_parts(input, document);
+        }
+        result
+    }
+
+    /// The journals of a document.
+    pub(super) fn journals(&self, input: &Input, document: &Document) -> Journals<'_> {
         let journals = self.output.journals(input);
-        // What has a name only from whoever hands it over is known by what it is.
-        let journals = match input {
+        match input {
+            // What has a name only from whoever hands it over is known by what it is.
             Input::Stdin | Input::Given { .. } => journals.of_work(&document.source.sha256),
             _ => journals,
-        };
-        self.kept(&journals, &key, warnings, make, with_key)
+        }
     }
 
     /// Makes something of a document step by step, with a journal that goes once it is finished.
@@ -403,13 +440,10 @@ impl Batch<'_> {
         make: impl FnOnce(&mut dyn Journal) -> Result<T, SummaryError>,
         finish: impl FnOnce(T) -> Result<U, RunError>,
     ) -> Result<U, RunError> {
-        let _busy = Busy::new();
+        // Streams that are fed together do their jobs with all cores.
+        let _busy = (!self.together).then(Busy::new);
         let began = Instant::now();
-        let stop = || {
-            let n_secs = self.n_most_secs.filter(|&n| began.elapsed().as_secs() >= n);
-            let late = n_secs.map(|n_secs| Stop::OutOfTime { n_secs });
-            if self.is_stopped() { Some(Stop::Asked) } else { late }
-        };
+        let stop = || self.is_to_stop(began);
         let mut journal = FileJournal::new(journals.folder(key), self.checkpoint, &stop);
         let result = make(&mut journal).map_err(RunError::from).and_then(finish);
         warnings.extend(journal.failure().map(|why| format!("no checkpoints are kept: {why}")));
@@ -419,6 +453,13 @@ impl Batch<'_> {
             journals.forget();
         }
         result
+    }
+
+    /// Whether work that began then is to stop.
+    pub(super) fn is_to_stop(&self, began: Instant) -> Option<Stop> {
+        let n_secs = self.n_most_secs.filter(|&n| began.elapsed().as_secs() >= n);
+        let late = n_secs.map(|n_secs| Stop::OutOfTime { n_secs });
+        if self.is_stopped() { Some(Stop::Asked) } else { late }
     }
 
     /// The keys of all reports.
@@ -496,7 +537,7 @@ fn goes_on(error: &SummaryError) -> bool {
 }
 
 /// What a panic says.
-fn message_of(panic: &(dyn Any + Send)) -> String {
+pub(super) fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }

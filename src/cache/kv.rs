@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
@@ -60,6 +61,8 @@ pub struct KvCache {
     layers: Vec<LayerCache>,
     marks: Marks,
     watch: Option<Watch>,
+    /// Shared with whoever counts the streams there are.
+    held_by: Option<Arc<()>>,
 }
 
 /// Whose share in the attention of coming tokens is wanted, and what came.
@@ -129,9 +132,28 @@ impl KvCache {
             layers,
             marks: Marks { n_vacant: 0, first: 0, next: 0, resume: None },
             watch: None,
+            held_by: None,
         };
         cache.begin_at(layout.n_sink(), 0);
         Ok(cache)
+    }
+
+    /// A cache of no layers, to stand where one was taken away.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            layout: Layout::least(),
+            layers: Vec::new(),
+            marks: Marks { n_vacant: 0, first: 0, next: 0, resume: None },
+            watch: None,
+            held_by: None,
+        }
+    }
+
+    /// The same, held by this count as long as it lives.
+    #[must_use]
+    pub fn held_by(self, count: &Arc<()>) -> Self {
+        Self { held_by: Some(Arc::clone(count)), ..self }
     }
 
     /// Forgets everything: the next token is the first of a stream whose first `n_pinned` tokens
@@ -293,6 +315,22 @@ impl KvCache {
             && let Some(resume) = self.marks.resume.take()
         {
             self.marks.next = resume;
+        }
+    }
+
+    /// Takes back the last `n_tokens` tokens of the chunk that was fed last, as if they had not been.
+    ///
+    /// Exact, because the ring has room for a whole chunk beside what a query sees: what they were
+    /// written over had left the sight of every query behind the tokens that stay.
+    ///
+    /// # Panics
+    /// If there are fewer tokens in the ring, or more than a chunk has.
+    pub fn retreat(&mut self, n_tokens: usize) {
+        let n_ring = self.marks.next.saturating_sub(self.marks.first);
+        assert!(n_tokens <= n_ring.min(self.layout.n_chunk()), "{n_tokens} of {n_ring} tokens");
+        self.marks.next -= n_tokens;
+        if let Some(watch) = &mut self.watch {
+            watch.rows.truncate(watch.rows.len().saturating_sub(n_tokens));
         }
     }
 

@@ -98,6 +98,13 @@ impl Layout {
         Ok(Self { n_sink, n_window: window, n_chunk: chunk, has_sinks: true })
     }
 
+    /// No pinned token, a window and chunks of one.
+    #[must_use]
+    pub(super) fn least() -> Self {
+        let one = NonZeroUsize::MIN;
+        Self { n_sink: 0, n_window: one, n_chunk: one, has_sinks: true }
+    }
+
     /// The layout of a layer of the same stream that was trained to see `n_window` tokens and no
     /// others. It takes the same prefix and the same chunks.
     #[must_use]

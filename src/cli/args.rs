@@ -467,6 +467,11 @@ pub struct Job {
     #[arg(short, long, value_name = "N", help_heading = "Many documents")]
     pub jobs: Option<NonZeroUsize>,
 
+    /// Documents, or parts of one, that go through the model together, as one batch: a number, or auto
+    /// for as many as memory allows [default: each by itself]
+    #[arg(long, value_name = "N|auto", value_parser = streams, conflicts_with = "jobs", help_heading = "Many documents")]
+    pub streams: Option<Streams>,
+
     /// Only this part of the documents, the same each time: such as 2/8, or auto in an array job of
     /// Slurm, Kubernetes, AWS Batch or Cloud Run
     #[arg(long, value_name = "I/N", value_parser = shard, help_heading = "Many documents")]
@@ -620,6 +625,24 @@ impl From<Format> for report::Format {
             Format::Html => Self::Html,
         }
     }
+}
+
+/// How many streams go through the model together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// As many as are of use.
+    Auto,
+    /// So many.
+    Number(NonZeroUsize),
+}
+
+/// `auto`, or a number.
+fn streams(text: &str) -> Result<Streams, String> {
+    if text == "auto" {
+        return Ok(Streams::Auto);
+    }
+    let number = text.parse().map(Streams::Number);
+    number.map_err(|_| format!("`{text}` is neither auto nor a number from 1"))
 }
 
 /// `i/n`, or what an array job says.

@@ -32,14 +32,19 @@ use longsum::document;
 use longsum::load::Loaded;
 use longsum::load::hub::{Download, HubId};
 use longsum::memory;
+use longsum::model::Together;
 use longsum::prompt::Prompts;
 use longsum::report::{self, Entry, Model, RUN_SCHEMA, Report, Run, RunTimings, Tool};
 use longsum::stream::Decoding;
 use longsum::summary::{Evidence, Options, Reader, check};
 
-use args::{Args, Command, Job, SchemaOf};
+use args::{Args, Command, Job, SchemaOf, Streams};
 use exit::{Exit, Failure};
 use progress::Progress;
+
+/// Tokens that streams are fed together at most: enough to keep a device busy, and no more, so that
+/// replies do not wait long behind the chunks of others.
+const N_ROWS: usize = 2048;
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
@@ -102,10 +107,28 @@ fn run(job: &Job) -> Result<Exit> {
     }
     let context = Context::new(&job.making, &job.reading, job.quiet)?.with_care(&job.care);
     let started = Instant::now();
+    let n_streams = match job.streams {
+        None => NonZeroUsize::MIN,
+        Some(Streams::Number(n)) => n,
+        Some(Streams::Auto) => {
+            batch::n_streams(&context.reader(), &context.options, inputs.len())?
+        }
+    };
+    let together = Together::new(&context.loaded.decoder, N_ROWS);
+    let is_together = n_streams.get() > 1;
+    let n_jobs = if is_together {
+        // Each has a stream for each of its parts.
+        NonZeroUsize::new(n_streams.get() / context.options.n_parts).unwrap_or(NonZeroUsize::MIN)
+    } else {
+        job.jobs.unwrap_or_else(|| batch::n_jobs(&context.reader(), inputs.len()))
+    };
+    let reader = context.reader();
     let batch = Batch {
+        reader: if is_together { Reader { model: &together, ..reader } } else { reader },
+        together: is_together,
         format,
         force: job.force,
-        n_jobs: job.jobs.unwrap_or_else(|| batch::n_jobs(&context.reader(), inputs.len())),
+        n_jobs,
         gates: job.gates.fail_on.clone(),
         ..context.batch(&output)
     };
@@ -209,6 +232,7 @@ impl Context {
             gates: report::Gates::default(),
             force: false,
             n_jobs: NonZeroUsize::MIN,
+            together: false,
             n_retries: care.map_or(0, |care| care.retries),
             n_most_secs: care.and_then(|care| care.time_limit),
             checkpoint: Duration::from_secs_f64(care.map_or(0.0, |care| care.checkpoint)),

@@ -1,14 +1,14 @@
 //! The decoder: tokens in, logits out, one streaming cache per stream.
 
-use std::num::NonZeroUsize;
+use std::ops::Range;
 
-use candle_core::{DType, Device, IndexOp, Tensor};
+use candle_core::{DType, Device, Tensor};
 
-use super::attention::{self, Scoring, Step};
+use super::attention::{self, Scoring};
 use super::linear::Linear;
 use super::ops::NormLayer;
-use super::rope::Angles;
-use super::spec::{Mlp, Positions, Residual, Rope, Sight, Spec};
+use super::spec::{Mlp, Positions, Residual, Sight, Spec};
+use super::view::{Lane, Rotation, Seen, View};
 use crate::cache::kv::{KvShape, Shares};
 use crate::cache::{CacheError, KvCache, Layout};
 
@@ -183,6 +183,17 @@ pub enum Want {
     States,
 }
 
+/// One chunk of one stream, among others that are fed at once.
+#[derive(Debug)]
+pub struct Feed<'a> {
+    /// Its tokens, at most as many as [`KvCache::fit`] allows.
+    pub ids: &'a [u32],
+    /// What the stream remembers.
+    pub cache: &'a mut KvCache,
+    /// For which of its tokens logits are wanted.
+    pub want: Want,
+}
+
 /// A language model as a stream sees it: the decoder, or a scripted one in tests.
 pub trait LanguageModel: Sync {
     /// What the model is made of.
@@ -202,6 +213,14 @@ pub trait LanguageModel: Sync {
     /// [`CacheError::ChunkTooLong`] or [`ModelError::UnknownToken`], with the cache unchanged;
     /// [`ModelError::Tensor`] if the device fails, with the stream unusable.
     fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError>;
+
+    /// Feeds chunks of several streams at once, and returns for each what [`forward`] would: none
+    /// depends on its neighbours. What one of them gets wrong is its own error.
+    ///
+    /// [`forward`]: LanguageModel::forward
+    fn forward_many(&self, feeds: &mut [Feed<'_>]) -> Vec<Result<Tensor, ModelError>> {
+        feeds.iter_mut().map(|feed| self.forward(feed.ids, feed.cache, feed.want)).collect()
+    }
 }
 
 /// A decoder of any family, with its weights.
@@ -304,22 +323,23 @@ impl Decoder {
         Ok(Self { spec, embedding, layers, views, final_norm, head, dtype, device })
     }
 
-    /// `[T, C]` to `[T, C]` through attention; keys and values go into the cache.
+    /// `[R, C]` to `[R, C]` through attention; keys and values go into the caches.
     fn attend(
         &self,
         l: usize,
         x: &Tensor,
-        steps: &[(Step, Option<Rotation>)],
-        cache: &mut KvCache,
-        shares: Option<&mut Shares>,
+        lanes: &[Lane],
+        seen: &[Seen],
+        feeds: &mut [Feed<'_>],
+        shares: &mut [Option<Shares>],
     ) -> Result<Tensor, ModelError> {
         let (layer, spec) = (&self.layers[l], &self.spec);
-        let (step, rotation) = &steps[layer.view];
-        let t = x.dim(0)?;
+        let Seen { steps, rotation } = &seen[layer.view];
+        let n_rows = x.dim(0)?;
         let [q, k, v] = Linear::forward_many([&layer.query, &layer.key, &layer.value], x)?;
-        let mut q = q.reshape((t, spec.n_heads, spec.head_dim))?; // [T, H, D]
-        let mut k = k.reshape((t, spec.n_kv_heads, spec.head_dim))?; // [T, G, D]
-        let v = v.reshape((t, spec.n_kv_heads, spec.head_dim))?; // [T, G, D]
+        let mut q = q.reshape((n_rows, spec.n_heads, spec.head_dim))?; // [R, H, D]
+        let mut k = k.reshape((n_rows, spec.n_kv_heads, spec.head_dim))?; // [R, G, D]
+        let v = v.reshape((n_rows, spec.n_kv_heads, spec.head_dim))?; // [R, G, D]
         if let (Some(qn), Some(kn)) = (&layer.query_norm, &layer.key_norm) {
             q = qn.forward(&q)?;
             k = kn.forward(&k)?;
@@ -336,17 +356,23 @@ impl Decoder {
             }
             None => (q.contiguous()?, q.contiguous()?),
         };
-        let by_head = |x: &Tensor| x.transpose(0, 1)?.contiguous(); // [G, T, D]
-        let stored = cache.store(l, &by_head(&k)?, &by_head(&v)?)?;
         let slopes = match &spec.positions {
             Positions::Alibi { slopes } => Some(&slopes[..]),
             Positions::Rope(_) => None,
         };
         let scoring = Scoring { scale: spec.score_scale, slopes, cap: spec.score_cap };
         // What has left a layer's own window has no share there.
-        let shares = shares.filter(|_| self.views[layer.view].window.is_none());
-        let out = attention::attend(step, &q_ring, &q_pinned, stored, scoring, shares)?; // [T, H*D]
-        Ok(layer.output.forward(&out)?)
+        let has_shares = self.views[layer.view].window.is_none();
+        let mut outs = Vec::with_capacity(lanes.len()); // [T, H*D] each
+        for (((lane, step), feed), shares) in lanes.iter().zip(steps).zip(feeds).zip(shares) {
+            let of = |x: &Tensor| x.narrow(0, lane.rows.start, lane.rows.len());
+            let by_head = |x: &Tensor| of(x)?.transpose(0, 1)?.contiguous(); // [G, T, D]
+            let stored = feed.cache.store(l, &by_head(&k)?, &by_head(&v)?)?;
+            let shares = shares.as_mut().filter(|_| has_shares);
+            let (ring, pinned) = (of(&q_ring)?, of(&q_pinned)?);
+            outs.push(attention::attend(step, &ring, &pinned, stored, scoring, shares)?);
+        }
+        Ok(layer.output.forward(&joined(outs)?)?)
     }
 
     /// `[T, C]` to `[T, C]` through the feed-forward part.
@@ -372,55 +398,6 @@ fn check_shape(spec: &Spec, part: Part, layer: usize, found: &[usize]) -> Result
     }
 }
 
-/// The two rotations of a chunk's queries.
-struct Rotation {
-    /// At the stream index: for the ring, and for the keys themselves.
-    ring: Angles,
-    /// At the clamped position, where any differs from the stream index.
-    pinned: Option<Angles>,
-}
-
-/// What layers look at, and how they tell it apart: the same for many of them.
-struct View {
-    window: Option<NonZeroUsize>,
-    /// A rotary embedding with the angle per step of each rotated pair.
-    rope: Option<(Rope, Vec<f64>)>,
-}
-
-impl View {
-    /// The view of a layer, among those that there are already, or added to them.
-    fn find(views: &mut Vec<Self>, spec: &Spec, layer: usize) -> usize {
-        let sight = spec.sights.get(layer).unwrap_or(&Sight::Whole);
-        let rope = match (sight, &spec.positions) {
-            (Sight::Native { rope, .. }, _) | (Sight::Whole, Positions::Rope(rope)) => Some(rope),
-            (Sight::Unplaced, _) | (Sight::Whole, Positions::Alibi { .. }) => None,
-        };
-        let window = sight.window();
-        let is_same =
-            |view: &Self| view.window == window && view.rope.as_ref().map(|(rope, _)| rope) == rope;
-        views.iter().position(is_same).unwrap_or_else(|| {
-            views.push(Self { window, rope: rope.map(|rope| (rope.clone(), rope.frequencies())) });
-            views.len() - 1
-        })
-    }
-
-    /// What layers with this view share while tokens of these indices are fed.
-    fn step(&self, cache: &KvCache, indices: &[usize]) -> (Step, Option<Rotation>) {
-        let layout = *cache.layout();
-        let layout = self.window.map_or(layout, |window| layout.native(window));
-        let step = Step::new(cache, layout, indices.to_vec());
-        let rotation = self.rope.as_ref().map(|(rope, frequencies)| {
-            let pinned = &step.pinned_positions;
-            let angles = |positions: &[usize]| Angles::new(rope, frequencies, positions);
-            Rotation {
-                ring: angles(&step.indices),
-                pinned: (*pinned != step.indices).then(|| angles(pinned)),
-            }
-        });
-        (step, rotation)
-    }
-}
-
 impl LanguageModel for Decoder {
     fn spec(&self) -> &Spec {
         &self.spec
@@ -436,20 +413,65 @@ impl LanguageModel for Decoder {
     }
 
     fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError> {
+        let lane = self.lane(ids, cache)?;
+        let mut outs = self.feed(&[lane], &mut [Feed { ids, cache, want }])?;
+        Ok(outs.swap_remove(0))
+    }
+
+    fn forward_many(&self, feeds: &mut [Feed<'_>]) -> Vec<Result<Tensor, ModelError>> {
+        let mut lanes: Vec<Result<Lane, ModelError>> =
+            feeds.iter().map(|feed| self.lane(feed.ids, feed.cache)).collect();
+        let (mut good, mut right) = (Vec::new(), Vec::new());
+        let mut n_rows = 0;
+        for (lane, feed) in lanes.iter_mut().zip(feeds) {
+            if let Ok(lane) = lane {
+                let n = lane.indices.len();
+                let indices = std::mem::take(&mut lane.indices);
+                right.push(Lane { rows: n_rows..n_rows + n, indices });
+                good.push(Feed { ids: feed.ids, cache: &mut *feed.cache, want: feed.want });
+                n_rows += n;
+            }
+        }
+        let outs = if good.is_empty() { Ok(Vec::new()) } else { self.feed(&right, &mut good) };
+        let (mut outs, failure) = match outs {
+            Ok(outs) => (outs.into_iter(), None),
+            Err(e) => (Vec::new().into_iter(), Some(e.to_string())),
+        };
+        // What the device refuses it refuses to all.
+        let message = || failure.clone().unwrap_or_default();
+        let out = |lane: Result<Lane, ModelError>| {
+            lane?;
+            outs.next().ok_or_else(|| candle_core::Error::Msg(message()).into())
+        };
+        lanes.into_iter().map(out).collect()
+    }
+}
+
+impl Decoder {
+    /// Checks a chunk before anything is changed for it.
+    fn lane(&self, ids: &[u32], cache: &KvCache) -> Result<Lane, ModelError> {
         let n_vocab = self.spec.n_vocab;
         if let Some(&id) = ids.iter().find(|&&id| id as usize >= n_vocab) {
             return Err(ModelError::UnknownToken { id, n_vocab });
         }
-        let indices = cache.plan(ids.len())?;
-        let steps: Vec<_> = self.views.iter().map(|view| view.step(cache, &indices)).collect();
-        let mut shares = cache.shares(ids.len());
-        let mut x = self.embedding.rows(ids, self.dtype)?; // [T, C]
+        Ok(Lane { rows: 0..ids.len(), indices: cache.plan(ids.len())? })
+    }
+
+    /// Feeds chunks that were checked. Every row goes through the matrices beside all others, R of them,
+    /// and looks at the cache of its own stream.
+    fn feed(&self, lanes: &[Lane], feeds: &mut [Feed<'_>]) -> Result<Vec<Tensor>, ModelError> {
+        let caches = || feeds.iter().map(|feed| &*feed.cache);
+        let seen: Vec<Seen> = self.views.iter().map(|view| view.see(lanes, caches())).collect();
+        let mut shares: Vec<Option<Shares>> =
+            feeds.iter().map(|feed| feed.cache.shares(feed.ids.len())).collect();
+        let ids: Vec<u32> = feeds.iter().flat_map(|feed| feed.ids.iter().copied()).collect();
+        let mut x = self.embedding.rows(&ids, self.dtype)?; // [R, C]
         if self.spec.embedding_scale != 1.0 {
             x = (x * self.spec.embedding_scale)?;
         }
         for (l, layer) in self.layers.iter().enumerate() {
             let h = layer.attention_norm.forward(&x)?;
-            let attended = self.attend(l, &h, &steps, cache, shares.as_mut())?;
+            let attended = self.attend(l, &h, lanes, &seen, feeds, &mut shares)?;
             x = match (self.spec.residual, &layer.mlp_norm, &layer.after) {
                 (Residual::Sandwich, Some(norm), Some([after_attention, after_mlp])) => {
                     let x = (x + after_attention.forward(&attended)?)?;
@@ -471,19 +493,67 @@ impl LanguageModel for Decoder {
                 }
             };
         }
-        cache.keep(shares);
-        cache.advance(ids.len());
-        let x = match want {
-            Want::Nothing => return Ok(Tensor::zeros((0, n_vocab), DType::F32, &Device::Cpu)?),
-            Want::Last => x.i(ids.len() - 1..)?.contiguous()?,
-            Want::All => x,
-            Want::States => return Ok(self.final_norm.forward(&x)?.to_dtype(DType::F32)?),
+        for (feed, shares) in feeds.iter_mut().zip(shares) {
+            feed.cache.keep(shares);
+            feed.cache.advance(feed.ids.len());
+        }
+        self.outs(&x, lanes, feeds)
+    }
+
+    /// What is wanted of each stream, made of the last layer's `[R, C]`.
+    fn outs(
+        &self,
+        x: &Tensor,
+        lanes: &[Lane],
+        feeds: &[Feed<'_>],
+    ) -> Result<Vec<Tensor>, ModelError> {
+        let wanted = |(lane, feed): (&Lane, &Feed<'_>)| match feed.want {
+            Want::Nothing => lane.rows.end..lane.rows.end,
+            Want::Last => lane.rows.end - 1..lane.rows.end,
+            Want::All | Want::States => lane.rows.clone(),
         };
-        let logits = self.head.forward(&self.final_norm.forward(&x)?)?; // [1 or T, V]
-        let logits = logits.to_dtype(DType::F32)?;
+        let wanted: Vec<Range<usize>> = lanes.iter().zip(feeds).map(wanted).collect();
+        let rows = |range: &Range<usize>| x.narrow(0, range.start, range.len());
+        let has_rows = |range: &&Range<usize>| !range.is_empty();
+        let nothing = || Tensor::zeros((0, self.spec.n_vocab), DType::F32, &Device::Cpu);
+        if wanted.iter().all(Range::is_empty) {
+            return Ok(wanted.iter().map(|_| nothing()).collect::<Result<_, _>>()?);
+        }
+        let x = joined(wanted.iter().filter(has_rows).map(rows).collect::<Result<_, _>>()?)?;
+        let mut x = self.final_norm.forward(&x)?;
+        // One product for all streams, but where somebody wants what comes before it.
+        let has_states = feeds.iter().any(|feed| feed.want == Want::States);
+        if !has_states {
+            x = self.logits(&x)?;
+        }
+        let mut first = 0;
+        let mut next = |range: &Range<usize>| {
+            first += range.len();
+            x.narrow(0, first - range.len(), range.len())?.contiguous()
+        };
+        let out = |(range, feed): (&Range<usize>, &Feed<'_>)| match feed.want {
+            Want::Nothing => Ok(nothing()?),
+            Want::States => Ok(next(range)?.to_dtype(DType::F32)?),
+            Want::Last | Want::All if has_states => self.logits(&next(range)?),
+            Want::Last | Want::All => Ok(next(range)?),
+        };
+        wanted.iter().zip(feeds).map(out).collect()
+    }
+
+    /// `[T, C]` behind the final norm to `[T, V]`.
+    fn logits(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let logits = self.head.forward(x)?.to_dtype(DType::F32)?;
         match self.spec.logit_cap {
             Some(cap) => Ok(((logits / cap)?.tanh()? * cap)?),
             None => Ok(logits),
         }
+    }
+}
+
+/// Rows below each other; one piece is not copied.
+fn joined(mut pieces: Vec<Tensor>) -> Result<Tensor, candle_core::Error> {
+    match &pieces[..] {
+        [_] => pieces.swap_remove(0).contiguous(),
+        _ => Tensor::cat(&pieces, 0),
     }
 }

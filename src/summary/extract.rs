@@ -282,7 +282,7 @@ impl<'a> Scorer<'a> {
 }
 
 /// The shape of the stream: the sink, and the window that the model was trained in.
-fn layout(reader: &Reader<'_>, options: &Options) -> Result<Layout, SummaryError> {
+pub fn layout(reader: &Reader<'_>, options: &Options) -> Result<Layout, SummaryError> {
     let n_sink = options.n_sink.unwrap_or(1);
     let n_window = options.n_window.unwrap_or(reader.model.spec().context.saturating_sub(1).max(1));
     let n_chunk = options.n_chunk.unwrap_or(N_PASSAGE + 16);

@@ -53,6 +53,7 @@ pub use estimate::{Estimate, Speed, estimate, probe};
 pub use steps::{Journal, NoJournal, Put, Step, Stop, Take};
 
 /// A language model with all that is needed to talk to it.
+#[derive(Clone, Copy)]
 pub struct Reader<'a> {
     /// The model.
     pub model: &'a dyn LanguageModel,
@@ -313,6 +314,17 @@ pub fn check(reader: &Reader<'_>, options: &Options) -> Result<(), SummaryError>
         Budget::new(reader, options, ask(None, options))?;
     }
     Ok(())
+}
+
+/// The shape of the streams that documents are read in; one with a long title may need a little more.
+///
+/// # Errors
+/// [`SummaryError`] if the options do not fit the model.
+pub fn layout(reader: &Reader<'_>, options: &Options) -> Result<Layout, SummaryError> {
+    Ok(match reader.extract {
+        Some(_) => extract::layout(reader, options)?,
+        None => Budget::new(reader, options, ask(None, options))?.layout,
+    })
 }
 
 /// One of the parts of a document that are read apart from each other.
