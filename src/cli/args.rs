@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use longsum::batch::{Shard, ShardError};
 use longsum::memory;
 use longsum::report::{self, GateError, Gates};
+use longsum::stream::Decoding;
 use serde::{Deserialize, Serialize};
 
 /// Summarize documents of any length on this machine.
@@ -423,6 +424,12 @@ pub struct Making {
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Stream")]
     pub seed: u64,
+
+    /// Most words that are guessed from what was read and checked at once while a reply is written; 0 for
+    /// none. It changes how long a reply takes, and nothing else
+    #[arg(long, value_name = "N", default_value_t = Decoding::default().n_guess, help_heading = "Stream")]
+    #[serde(default)]
+    pub guess: usize,
 
     /// Read each document in this many parts, each by a stream of its own: what `plan`, `map` and
     /// `merge` share out to many machines

@@ -294,7 +294,8 @@ fn options(making: &args::Making, reading: &args::Reading) -> Result<Options> {
         None => Prompts::built_in(),
     };
     let (temperature, seed) = (making.temperature, making.seed);
-    let decoding = Decoding { temperature, seed, ..Decoding::default() };
+    let decoding =
+        Decoding { temperature, seed, n_guess: making.guess, ..Decoding::default() };
     Ok(Options {
         n_sink: making.sinks,
         n_window: making.window,
