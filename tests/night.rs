@@ -135,6 +135,32 @@ fn a_writing_batch_that_is_killed_anywhere_ends_with_the_same_bytes() {
     let model = model.path().to_str().unwrap();
     let options = ["--model", model, "--sinks", "1000", "--window", "2200", "--chunk", "300"];
     kill_and_go_on(&options, archive.path(), asked("LONGSUM_KILLS", 8));
+    let together = [&options[..], &["--streams", "4", "--parts", "2"]].concat();
+    kill_and_go_on(&together, archive.path(), asked("LONGSUM_KILLS", 8));
+}
+
+#[test]
+fn streams_that_go_through_the_model_together_make_the_reports_of_each_alone() {
+    let (archive, model) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let out = tempfile::tempdir().unwrap();
+    tiny::write(model.path());
+    for k in 0..5 {
+        fs::write(archive.path().join(format!("{k}.txt")), text(20 + 30 * k, k)).unwrap();
+    }
+    let run = |name: &str, args: &[&str]| {
+        let (mut command, to) = (longsum(), out.path().join(name));
+        command.arg(archive.path()).arg("--model").arg(model.path()).arg("-o").arg(&to).args(args);
+        command.args(["--sinks", "1000", "--window", "2200", "--chunk", "300"]);
+        assert!(command.status().unwrap().success());
+        results(&to)
+    };
+    let alone = run("alone", &["--jobs", "1", "--guess", "0"]);
+    assert!(run("together", &["--streams", "4"]) == alone);
+    assert!(run("auto", &["--streams", "auto"]) == alone);
+    let parts = run("parts", &["--parts", "3", "--jobs", "1"]);
+    assert!(parts != alone);
+    assert!(run("parts-together", &["--parts", "3", "--streams", "6"]) == parts);
+    assert!(!out.path().join("parts-together/.longsum").exists());
 }
 
 #[cfg(unix)]

@@ -62,6 +62,7 @@ pub struct KvCache {
     marks: Marks,
     watch: Option<Watch>,
     /// Shared with whoever counts the streams there are.
+    #[expect(dead_code, reason = "it is held, and let go with the cache")]
     held_by: Option<Arc<()>>,
 }
 
