@@ -113,13 +113,17 @@ __device__ inline void read(const T *from, int n_left, bool is_aligned, float (&
   }
 }
 
+// What a head's scores lose per token of distance.
+template <typename T> __device__ inline float slope_of(const Call<T> &call, int head) {
+  return call.slopes == nullptr ? 0.0f : call.slopes[head];
+}
+
 // What is exponentiated, of a product of query and key.
 template <typename T>
-__device__ inline float score(const Call<T> &call, float product, int head, int distance) {
+__device__ inline float score(const Call<T> &call, float product, float slope, int distance) {
   float score = product * call.scale;
   if (call.cap != 0.0f) score = call.cap * tanhf(score / call.cap);
-  if (call.slopes != nullptr) score -= call.slopes[head] * static_cast<float>(distance);
-  return score;
+  return score - slope * static_cast<float>(distance);
 }
 
 // Slot of the ring key that is `n` tokens behind the oldest one in sight.
@@ -275,10 +279,11 @@ __device__ void attend_rows(const Call<T> &call, const int *listed) {
   // Softmax of the split: a warp takes a head at a time.
   for (int head = tid / 32; head < n_heads; head += N_THREADS / 32) {
     const int newest = is_pinned ? row.pinned_position : row.ring_len - 1;
+    const float slope = slope_of(call, first_head + head);
     float top = LOWEST, sum = 0.0f;
     for (int key = tid % 32; key < n_keys; key += 32) {
       float &weight = weights[key][head];
-      weight = score(call, weight, first_head + head, newest - first - key);
+      weight = score(call, weight, slope, newest - first - key);
       top = fmaxf(top, weight);
     }
     for (int step = 16; step > 0; step /= 2) top = fmaxf(top, __shfl_xor_sync(~0u, top, step));
@@ -392,7 +397,7 @@ __device__ void add_shares(const Call<T> &call, const Watch *watches, int n_watc
     }
     for (int step = 16; step > 0; step /= 2) product += __shfl_xor_sync(~0u, product, step);
     const Total total = call.totals[row_at + head];
-    share += expf(score(call, product, head, distance) - total.top) / total.sum;
+    share += expf(score(call, product, slope_of(call, head), distance) - total.top) / total.sum;
   }
   if (lane_id == 0) sums[static_cast<size_t>(blockIdx.y) * n_watched + number] += share;
 }
@@ -482,6 +487,7 @@ template <typename T, int D> __device__ void attend_tiles(const Call<T> &call, c
   const int tid = threadIdx.x, warp = tid / 32;
   const Tile tile = tiles[blockIdx.x];
   const int head = blockIdx.y, kv = head / (call.n_heads / call.n_kv_heads);
+  const float slope = slope_of(call, head);
   // Two threads share a row's scores: one has columns 0..4, 8..12, .., the other 4..8, 12..16, ..
   const int r = tid / 2, side = tid % 2;
   const Row oldest = call.rows[tile.first], newest = call.rows[tile.first + tile.n_rows - 1];
@@ -538,7 +544,7 @@ template <typename T, int D> __device__ void attend_tiles(const Call<T> &call, c
       commit_copies();
       wait_copies<1>();
       __syncthreads();  // queries and keys are there
-      const int lo = max(region.lo - now.origin, 0), hi = min(region.hi - now.origin, TILE);
+      const int lo = max(region.lo - now.origin, 0), hi = min(region.hi - now.origin, now.end);
       const bool is_seen = __any_sync(~0u, lo < hi);
       if (is_seen) {
         Sums products[N_KEYS];
@@ -567,7 +573,7 @@ template <typename T, int D> __device__ void attend_tiles(const Call<T> &call, c
           const int column = i / 4 * 8 + side * 4 + i % 4;
           x[i] = scores[r % 16 * PITCH + column];
           if (lo <= column && column < hi) {
-            x[i] = score(call, x[i], head, region.newest - now.origin - column);
+            x[i] = score(call, x[i], slope, region.newest - now.origin - column);
             top = fmaxf(top, x[i]);
           }
         }
