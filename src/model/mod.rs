@@ -6,6 +6,8 @@
 
 mod attention;
 mod attention_cpu;
+#[cfg(any(test, feature = "cuda"))]
+mod attention_cuda;
 mod decoder;
 mod linear;
 mod ops;
