@@ -270,7 +270,7 @@ Result<T> step(const Model &m, std::vector<LaneOf<T>> lanes, bool is_reversed, i
   std::vector<Total> parts(n_parts, {NAN, NAN}), totals(q.size() / static_cast<std::size_t>(d), {NAN, NAN});
 
   const auto heads = static_cast<unsigned>(m.n_heads), kv_heads = static_cast<unsigned>(m.n_kv_heads);
-  emulator::launch({heads + 2 * kv_heads, n_rows}, 32, is_reversed, [&] {
+  emulator::launch({heads + 2 * kv_heads, n_rows}, 32, 0, is_reversed, [&] {
     BY_TYPE(rotate_store)(q.data(), k.data(), v.data(), all_angles.data(), rows.data(), table.data(),
                           result.q_ring.data(), result.q_pinned.data(), m.n_heads, m.n_kv_heads, d,
                           half, m.is_interleaved ? 1 : 0);
@@ -280,24 +280,26 @@ Result<T> step(const Model &m, std::vector<LaneOf<T>> lanes, bool is_reversed, i
                totals.data(), 1.0f / std::sqrt(static_cast<float>(d)), static_cast<float>(m.cap),
                m.n_heads, m.n_kv_heads, d, n_splits};
   const unsigned n_blocks = kv_heads * static_cast<unsigned>(ceil_div(m.n_heads / m.n_kv_heads, HEADS));
-  emulator::launch({static_cast<unsigned>(n_splits), n_blocks, n_rows}, N_THREADS, is_reversed, [&] {
+  emulator::launch({static_cast<unsigned>(n_splits), n_blocks, n_rows}, N_THREADS, 0, is_reversed, [&] {
     if (d <= 64) BY_WIDTH(attend_rows, 64)(call, listed.data());
     else if (d <= 128) BY_WIDTH(attend_rows, 128)(call, listed.data());
     else BY_WIDTH(attend_rows, 256)(call, listed.data());
   });
-  emulator::launch({heads, n_rows}, 64, is_reversed, [&] { BY_TYPE(join_rows)(call, listed.data()); });
+  emulator::launch({heads, n_rows}, 64, 0, is_reversed, [&] { BY_TYPE(join_rows)(call, listed.data()); });
   for (const Watch &watch : watches) {
     result.n_watched = std::max(result.n_watched, watch.lens[0] + watch.lens[1] + watch.lens[2]);
   }
   // Layers add to what there is.
   result.shares.assign(watches.size() * static_cast<std::size_t>(result.n_watched), 1.0f);
   emulator::launch({static_cast<unsigned>(ceil_div(result.n_watched, 4)),
-                    static_cast<unsigned>(watches.size())}, N_THREADS, is_reversed, [&] {
+                    static_cast<unsigned>(watches.size())}, N_THREADS, 0, is_reversed, [&] {
     BY_TYPE(add_shares)(call, watches.data(), result.n_watched, result.shares.data());
   });
   call.out = result.by_tiles.data();
+  // As host.rs lends it.
+  const std::size_t n_tile_bytes = static_cast<std::size_t>(3 * TILE * (d + 8) * 2 + TILE * (TILE + 8) * 4);
   if (!std::is_same_v<T, float> && has_tiles(d)) {
-    emulator::launch({static_cast<unsigned>(tiles.size()), heads}, N_THREADS, is_reversed, [&] {
+    emulator::launch({static_cast<unsigned>(tiles.size()), heads}, N_THREADS, n_tile_bytes, is_reversed, [&] {
       if (d == 64) TILES_OF(64)(call, tiles.data());
       if (d == 80) TILES_OF(80)(call, tiles.data());
       if (d == 96) TILES_OF(96)(call, tiles.data());

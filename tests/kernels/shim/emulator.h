@@ -153,14 +153,17 @@ inline void wait_warp(const char *reason) { wait(warp().barrier, WARP, reason); 
 // exchange are not these, so nobody overwrites what another has yet to read.
 inline float (*exchange())[256] { return warp().numbers[fibers[current].turn ^= 1]; }
 
-// Runs a kernel; with `is_reversed` the last thread of a block is always the first to go on.
-inline void launch(dim3 grid, unsigned n_threads, bool is_reversed, std::function<void()> kernel) {
+// Runs a kernel that is lent so much shared memory, and may write no byte behind it. With
+// `is_reversed` the last thread of a block is always the first to go on.
+inline void launch(dim3 grid, unsigned n_threads, std::size_t n_staged, bool is_reversed,
+                   std::function<void()> kernel) {
+  constexpr std::size_t N_BEHIND = 4096;
   body = std::move(kernel);
   gridDim = grid;
   blockDim = {n_threads, 1, 1};
   for (unsigned i = 0; i < grid.x * grid.y * grid.z; i++) {
     blockIdx = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
-    std::memset(staged, 0xff, sizeof staged);  // not a number
+    std::memset(staged, 0xff, n_staged + N_BEHIND);  // not a number
     for (unsigned t = 0; t < n_threads; t++) fibers[t].is_done = false;
     for (bool is_done = false; !is_done;) {
       is_done = true;
@@ -172,6 +175,9 @@ inline void launch(dim3 grid, unsigned n_threads, bool is_reversed, std::functio
         is_done = is_done && fibers[t].is_done;
       }
       if (!is_done && !has_moved) fail("threads wait for others that never come");
+    }
+    for (std::size_t n = 0; n < N_BEHIND; n++) {
+      if (staged[n_staged + n] != 0xff) fail("shared memory is written behind its end");
     }
   }
 }
