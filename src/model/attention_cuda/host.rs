@@ -255,14 +255,14 @@ impl Kernels {
         }
         // A panic of another thread leaves nothing half done here: memory is replaced as a whole.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let table = self.table(&mut kept, rows, caches)?;
+        let kept = &mut *kept;
+        let table = self.table(&mut kept.tables, rows, caches)?;
         // SAFETY: each row is in a tile or single, so a kernel writes each of the numbers.
         let out = unsafe { Tensor::empty((n_rows, n_heads * head_dim), self.dtype, &self.device) }?;
         let n_singles = plan.singles.len().min(N_SINGLES);
         let n_parts = n_singles * n_heads * plan.n_splits;
         let n_numbers = n_rows * n_heads * head_dim;
-        let room = |kept, n, dtype| self.room(kept, n, dtype);
-        let q_ring = room(&mut kept.queries, 2 * n_numbers, self.dtype)?;
+        let q_ring = self.room(&mut kept.queries, 2 * n_numbers, self.dtype)?;
         let at = |n: usize, size: usize| (n * size) as u64;
         let words = self.address(&rows.words)?;
         let tiles = words + at(n_rows * N_WORDS, 4);
@@ -275,9 +275,9 @@ impl Kernels {
             rows: words,
             lanes: self.address(&table)?,
             slopes: self.slopes.as_ref().map_or(Ok(0), |slopes| self.address(slopes))?,
-            sums: room(&mut kept.sums, n_parts * head_dim, DType::F32)?,
-            parts: room(&mut kept.parts, n_parts * 2, DType::F32)?,
-            totals: room(&mut kept.totals, n_rows * n_heads * 2, DType::F32)?,
+            sums: self.room(&mut kept.sums, n_parts * head_dim, DType::F32)?,
+            parts: self.room(&mut kept.parts, n_parts * 2, DType::F32)?,
+            totals: self.room(&mut kept.totals, n_rows * n_heads * 2, DType::F32)?,
             scale: self.scale,
             cap: self.cap,
             n_heads: int(n_heads),
@@ -326,7 +326,12 @@ impl Kernels {
 
     /// The lanes' caches as the kernels see them: `[lanes, 3]` i64. Caches never move, so the same
     /// table serves all steps.
-    fn table(&self, kept: &mut Kept, rows: &Rows, caches: &[&LayerCache]) -> Result<Tensor> {
+    fn table(
+        &self,
+        tables: &mut HashMap<Vec<i64>, Tensor>,
+        rows: &Rows,
+        caches: &[&LayerCache],
+    ) -> Result<Tensor> {
         let Heads { n_kv_heads, head_dim, .. } = self.heads;
         let mut words = Vec::with_capacity(3 * caches.len());
         for (cache, layout) in caches.iter().zip(&rows.layouts) {
@@ -343,14 +348,14 @@ impl Kernels {
             let shape = i64::from(int(layout.n_slots())) << 32 | i64::from(int(layout.n_sink()));
             words.push(shape);
         }
-        if let Some(table) = kept.tables.get(&words) {
+        if let Some(table) = tables.get(&words) {
             return Ok(table.clone());
         }
         let table = Tensor::from_vec(words.clone(), (caches.len(), 3), &self.device)?;
-        if kept.tables.len() == N_TABLES {
-            kept.tables.clear();
+        if tables.len() == N_TABLES {
+            tables.clear();
         }
-        kept.tables.insert(words, table.clone());
+        tables.insert(words, table.clone());
         Ok(table)
     }
 
