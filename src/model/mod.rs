@@ -6,6 +6,12 @@
 
 mod attention;
 mod attention_cpu;
+#[cfg(any(test, feature = "cuda"))]
+#[cfg_attr(
+    feature = "cuda",
+    expect(dead_code, unused_imports, reason = "no decoder feeds several streams at once yet")
+)]
+mod attention_cuda;
 mod decoder;
 mod linear;
 mod ops;

@@ -12,11 +12,13 @@ use super::spec::Rope;
 #[derive(Debug)]
 pub struct Angles {
     /// `[T, dim/2]`, f32.
-    cos: Vec<f32>,
+    pub cos: Vec<f32>,
     /// `[T, dim/2]`, f32.
-    sin: Vec<f32>,
-    half: usize,
-    interleaved: bool,
+    pub sin: Vec<f32>,
+    /// Pairs of numbers that are rotated.
+    pub half: usize,
+    /// Whether pairs are neighbours, or half of the rotated numbers apart.
+    pub interleaved: bool,
 }
 
 impl Angles {

@@ -1,0 +1,2 @@
+// In the place of the header of CUDA.
+#include "emulator.h"
