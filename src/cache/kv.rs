@@ -252,6 +252,12 @@ impl KvCache {
         layout.visible(index, self.marks.n_vacant, self.marks.first)
     }
 
+    /// Keys and values of a layer.
+    #[must_use]
+    pub fn layer(&self, layer: usize) -> &LayerCache {
+        &self.layers[layer]
+    }
+
     /// Writes keys and values of the coming tokens of one layer and returns the layer.
     ///
     /// - `keys`, `values`: `[G, T, D]`, contiguous

@@ -6,6 +6,8 @@
 use candle_core::{D, DType, Result, Tensor};
 
 use super::attention_cpu::{self, Queries, Shape};
+#[cfg(feature = "cuda")]
+use super::attention_cuda::LaneStep;
 use super::ops::on_cpu;
 use crate::cache::kv::{LayerCache, Shares};
 use crate::cache::{KvCache, Layout, Visible};
@@ -28,6 +30,18 @@ impl Step {
         let visible = indices.iter().map(|&i| cache.visible(&layout, i)).collect();
         let pinned_positions = indices.iter().map(|&i| layout.pinned_position(i)).collect();
         Self { indices, pinned_positions, visible, layout }
+    }
+
+    /// The same for the kernels of a GPU; `shares` are wanted of these tokens.
+    #[cfg(feature = "cuda")]
+    pub fn lane<'a>(&'a self, shares: Option<&'a Shares>) -> LaneStep<'a> {
+        LaneStep {
+            indices: &self.indices,
+            pinned_positions: &self.pinned_positions,
+            visible: &self.visible,
+            layout: self.layout,
+            watched: shares.map_or(&[], |shares| &shares.runs),
+        }
     }
 
     /// What is added to every score, `[H or 1, T, n_slots]`: minus infinity for slots that a query

@@ -5,10 +5,14 @@ use std::ops::Range;
 use candle_core::{DType, Device, Tensor};
 
 use super::attention::{self, Scoring};
+#[cfg(feature = "cuda")]
+use super::attention_cuda::{Heads, Kernels};
 use super::linear::Linear;
 use super::ops::NormLayer;
 use super::spec::{Mlp, Positions, Residual, Sight, Spec};
 use super::view::{Lane, Rotation, Seen, View};
+#[cfg(feature = "cuda")]
+use crate::cache::kv::LayerCache;
 use crate::cache::kv::{KvShape, Shares};
 use crate::cache::{CacheError, KvCache, Layout};
 
@@ -234,6 +238,9 @@ pub struct Decoder {
     head: Linear,
     dtype: DType,
     device: Device,
+    /// What attends on a GPU.
+    #[cfg(feature = "cuda")]
+    kernels: Option<Kernels>,
 }
 
 struct Layer {
@@ -319,8 +326,27 @@ impl Decoder {
         let embedding = matrix(Part::Embedding, 0)?;
         let head = if spec.tied { embedding.clone() } else { matrix(Part::Head, 0)? };
         let final_norm = norm(Part::FinalNorm, 0)?;
+        #[cfg(feature = "cuda")]
+        let kernels = if device.is_cuda() {
+            let &Spec { n_heads, n_kv_heads, head_dim, .. } = &spec;
+            let heads = Heads { n_heads, n_kv_heads, head_dim };
+            Kernels::new(device, dtype, heads, scoring(&spec))?
+        } else {
+            None
+        };
         let device = device.clone();
-        Ok(Self { spec, embedding, layers, views, final_norm, head, dtype, device })
+        Ok(Self {
+            spec,
+            embedding,
+            layers,
+            views,
+            final_norm,
+            head,
+            dtype,
+            device,
+            #[cfg(feature = "cuda")]
+            kernels,
+        })
     }
 
     /// `[R, C]` to `[R, C]` through attention; keys and values go into the caches.
@@ -334,7 +360,7 @@ impl Decoder {
         shares: &mut [Option<Shares>],
     ) -> Result<Tensor, ModelError> {
         let (layer, spec) = (&self.layers[l], &self.spec);
-        let Seen { steps, rotation } = &seen[layer.view];
+        let seen = &seen[layer.view];
         let n_rows = x.dim(0)?;
         let [q, k, v] = Linear::forward_many([&layer.query, &layer.key, &layer.value], x)?;
         let mut q = q.reshape((n_rows, spec.n_heads, spec.head_dim))?; // [R, H, D]
@@ -344,7 +370,13 @@ impl Decoder {
             q = qn.forward(&q)?;
             k = kn.forward(&k)?;
         }
-        let (q_ring, q_pinned) = match rotation {
+        #[cfg(feature = "cuda")]
+        if let (Some(kernels), Some(rows)) = (&self.kernels, &seen.rows) {
+            let caches: Vec<&LayerCache> = feeds.iter().map(|feed| feed.cache.layer(l)).collect();
+            let attended = kernels.attend(rows, [&q, &k, &v], &caches)?;
+            return Ok(layer.output.forward(&attended)?);
+        }
+        let (q_ring, q_pinned) = match &seen.rotation {
             Some(Rotation { ring, pinned }) => {
                 k = ring.rotate(&k)?;
                 let q_ring = ring.rotate(&q)?;
@@ -356,15 +388,11 @@ impl Decoder {
             }
             None => (q.contiguous()?, q.contiguous()?),
         };
-        let slopes = match &spec.positions {
-            Positions::Alibi { slopes } => Some(&slopes[..]),
-            Positions::Rope(_) => None,
-        };
-        let scoring = Scoring { scale: spec.score_scale, slopes, cap: spec.score_cap };
+        let scoring = scoring(spec);
         // What has left a layer's own window has no share there.
         let has_shares = self.views[layer.view].window.is_none();
         let mut outs = Vec::with_capacity(lanes.len()); // [T, H*D] each
-        for (((lane, step), feed), shares) in lanes.iter().zip(steps).zip(feeds).zip(shares) {
+        for (((lane, step), feed), shares) in lanes.iter().zip(&seen.steps).zip(feeds).zip(shares) {
             let of = |x: &Tensor| x.narrow(0, lane.rows.start, lane.rows.len());
             let by_head = |x: &Tensor| of(x)?.transpose(0, 1)?.contiguous(); // [G, T, D]
             let stored = feed.cache.store(l, &by_head(&k)?, &by_head(&v)?)?;
@@ -386,6 +414,15 @@ impl Decoder {
         };
         Ok(layer.down.forward(&inner)?)
     }
+}
+
+/// How scores of attention are made.
+fn scoring(spec: &Spec) -> Scoring<'_> {
+    let slopes = match &spec.positions {
+        Positions::Alibi { slopes } => Some(&slopes[..]),
+        Positions::Rope(_) => None,
+    };
+    Scoring { scale: spec.score_scale, slopes, cap: spec.score_cap }
 }
 
 /// The kernels trust the shapes of the weights; they are checked here, once.
@@ -464,6 +501,8 @@ impl Decoder {
         let seen: Vec<Seen> = self.views.iter().map(|view| view.see(lanes, caches())).collect();
         let mut shares: Vec<Option<Shares>> =
             feeds.iter().map(|feed| feed.cache.shares(feed.ids.len())).collect();
+        #[cfg(feature = "cuda")]
+        let seen = self.on_device(seen, &shares)?;
         let ids: Vec<u32> = feeds.iter().flat_map(|feed| feed.ids.iter().copied()).collect();
         let mut x = self.embedding.rows(&ids, self.dtype)?; // [R, C]
         if self.spec.embedding_scale != 1.0 {
@@ -493,11 +532,49 @@ impl Decoder {
                 }
             };
         }
+        #[cfg(feature = "cuda")]
+        self.take_shares(&seen, &mut shares)?;
         for (feed, shares) in feeds.iter_mut().zip(shares) {
             feed.cache.keep(shares);
             feed.cache.advance(feed.ids.len());
         }
         self.outs(&x, lanes, feeds)
+    }
+
+    /// What the views see, with what a GPU needs of it.
+    #[cfg(feature = "cuda")]
+    fn on_device(
+        &self,
+        seen: Vec<Seen>,
+        shares: &[Option<Shares>],
+    ) -> Result<Vec<Seen>, ModelError> {
+        let Some(kernels) = &self.kernels else { return Ok(seen) };
+        // What has left a layer's own window has no share there.
+        let none: Vec<Option<Shares>> = shares.iter().map(|_| None).collect();
+        let wanted = |view: &View| if view.window.is_none() { shares } else { &none };
+        let seen = seen.into_iter().zip(&self.views);
+        let seen = seen.map(|(seen, view)| seen.on_device(kernels, wanted(view)));
+        Ok(seen.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes from the GPU what the rows of all layers gave to the tokens that are watched.
+    #[cfg(feature = "cuda")]
+    fn take_shares(
+        &self,
+        seen: &[Seen],
+        shares: &mut [Option<Shares>],
+    ) -> Result<(), ModelError> {
+        for (number, seen) in seen.iter().enumerate() {
+            let Some(rows) = &seen.rows else { continue };
+            let n_layers = self.layers.iter().filter(|layer| layer.view == number).count();
+            // Rows of the streams that are watched, one stream behind the other.
+            let mut given = rows.shares()?.into_iter().flatten();
+            for shares in shares.iter_mut().flatten().filter(|_| rows.is_watched()) {
+                shares.sums.iter_mut().zip(&mut given).for_each(|(sum, share)| *sum += share);
+                shares.n_added += n_layers * self.spec.n_heads;
+            }
+        }
+        Ok(())
     }
 
     /// What is wanted of each stream, made of the last layer's `[R, C]`.

@@ -7,10 +7,6 @@
 mod attention;
 mod attention_cpu;
 #[cfg(any(test, feature = "cuda"))]
-#[cfg_attr(
-    feature = "cuda",
-    expect(dead_code, unused_imports, reason = "no decoder feeds several streams at once yet")
-)]
 mod attention_cuda;
 mod decoder;
 mod linear;

@@ -6,7 +6,11 @@ use std::ops::Range;
 use super::attention::Step;
 use super::rope::Angles;
 use super::spec::{Positions, Rope, Sight, Spec};
+#[cfg(feature = "cuda")]
+use super::attention_cuda::{Kernels, LaneStep, Rows};
 use crate::cache::KvCache;
+#[cfg(feature = "cuda")]
+use crate::cache::kv::Shares;
 
 /// The tokens of one stream among the rows that are fed at once.
 #[derive(Debug)]
@@ -31,6 +35,26 @@ pub struct Seen {
     pub steps: Vec<Step>,
     /// How all rows are rotated, where they are.
     pub rotation: Option<Rotation>,
+    /// The same for the kernels of the GPU, where there are such.
+    #[cfg(feature = "cuda")]
+    pub rows: Option<Rows>,
+}
+
+#[cfg(feature = "cuda")]
+impl Seen {
+    /// The same, with what the kernels need of it on their device.
+    pub fn on_device(
+        mut self,
+        kernels: &Kernels,
+        shares: &[Option<Shares>],
+    ) -> candle_core::Result<Self> {
+        let lanes: Vec<LaneStep<'_>> =
+            self.steps.iter().zip(shares).map(|(step, shares)| step.lane(shares.as_ref())).collect();
+        let rotation = self.rotation.as_ref();
+        let angles = rotation.map(|r| (&r.ring, r.pinned.as_ref().unwrap_or(&r.ring)));
+        self.rows = Some(kernels.rows(&lanes, angles)?);
+        Ok(self)
+    }
 }
 
 /// What layers look at, and how they tell it apart.
@@ -75,6 +99,11 @@ impl View {
             let differs = pinned != indices;
             Rotation { ring: angles(&indices), pinned: differs.then(|| angles(&pinned)) }
         });
-        Seen { steps, rotation }
+        Seen {
+            steps,
+            rotation,
+            #[cfg(feature = "cuda")]
+            rows: None,
+        }
     }
 }

@@ -420,6 +420,11 @@ impl Kernels {
 }
 
 impl Rows {
+    /// Whether any row is watched.
+    pub fn is_watched(&self) -> bool {
+        self.shares.is_some()
+    }
+
     /// What each watched row gave to the slots that are watched, over all heads of the layers that
     /// were asked so far: rows in their order, slots in theirs.
     ///
