@@ -179,7 +179,9 @@ impl LanguageModel for Counted<'_> {
     }
 
     fn forward_many(&self, feeds: &mut [Feed<'_>]) -> Vec<Result<Tensor, ModelError>> {
-        let fails = self.n_failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        let fails = self
+            .n_failures
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
         assert!(fails.is_err(), "asked to fail");
         self.n_feeds.lock().unwrap().push(feeds.len());
         self.model.forward_many(feeds)
@@ -198,7 +200,8 @@ fn streams_of_several_threads_go_through_the_model_together() {
             // They begin and end at different times, and are fed in different chunks.
             let layout = Layout::new(k % 4, 20 + k, 3 + k).unwrap();
             let decoding = Decoding { repeat_penalty: 1.0, ..Decoding::default() };
-            let (reply, _, after) = reply(model, layout, &text(k as u32, 30 + 9 * k), &decoding, 20 + k);
+            let (reply, _, after) =
+                reply(model, layout, &text(k as u32, 30 + 9 * k), &decoding, 20 + k);
             (reply, after)
         };
         let start = Barrier::new(n_streams);

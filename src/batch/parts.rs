@@ -248,7 +248,8 @@ impl Batch<'_> {
         };
         let read: Vec<Result<_, RunError>> = thread::scope(|scope| {
             let read = &read;
-            let threads: Vec<_> = (0..n_parts).map(|part| scope.spawn(move || read(part))).collect();
+            let threads: Vec<_> =
+                (0..n_parts).map(|part| scope.spawn(move || read(part))).collect();
             let panicked = |panic: Box<dyn Any + Send>| {
                 Err(RunError::Panic { name: input.name(), message: message_of(&*panic) })
             };

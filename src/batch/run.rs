@@ -411,8 +411,7 @@ impl Batch<'_> {
             resume(&self.reader, document, self.options, &mut Behind::new(before, journal), observe)
         };
         let with_key = |report| finish(keyed(report, document, &key));
-        let result =
-            self.kept(&self.journals(input, document), &key, warnings, make, with_key);
+        let result = self.kept(&self.journals(input, document), &key, warnings, make, with_key);
         if !result.as_ref().is_err_and(RunError::can_go_on) {
             self.forget_parts(input, document);
         }

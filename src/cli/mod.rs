@@ -110,9 +110,7 @@ fn run(job: &Job) -> Result<Exit> {
     let n_streams = match job.streams {
         None => NonZeroUsize::MIN,
         Some(Streams::Number(n)) => n,
-        Some(Streams::Auto) => {
-            batch::n_streams(&context.reader(), &context.options, inputs.len())?
-        }
+        Some(Streams::Auto) => batch::n_streams(&context.reader(), &context.options, inputs.len())?,
     };
     let together = Together::new(&context.loaded.decoder, N_ROWS);
     let is_together = n_streams.get() > 1;
@@ -294,8 +292,7 @@ fn options(making: &args::Making, reading: &args::Reading) -> Result<Options> {
         None => Prompts::built_in(),
     };
     let (temperature, seed) = (making.temperature, making.seed);
-    let decoding =
-        Decoding { temperature, seed, n_guess: making.guess, ..Decoding::default() };
+    let decoding = Decoding { temperature, seed, n_guess: making.guess, ..Decoding::default() };
     Ok(Options {
         n_sink: making.sinks,
         n_window: making.window,

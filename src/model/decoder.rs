@@ -559,11 +559,7 @@ impl Decoder {
 
     /// Takes from the GPU what the rows of all layers gave to the tokens that are watched.
     #[cfg(feature = "cuda")]
-    fn take_shares(
-        &self,
-        seen: &[Seen],
-        shares: &mut [Option<Shares>],
-    ) -> Result<(), ModelError> {
+    fn take_shares(&self, seen: &[Seen], shares: &mut [Option<Shares>]) -> Result<(), ModelError> {
         for (number, seen) in seen.iter().enumerate() {
             let Some(rows) = &seen.rows else { continue };
             let n_layers = self.layers.iter().filter(|layer| layer.view == number).count();

@@ -23,8 +23,8 @@ pub use decoder::{Decoder, Feed, LanguageModel, ModelError, Part, Want, Weights}
 pub use linear::Linear;
 pub use packed::team::Busy;
 pub use salience::{Ends, Salience, Scores};
-pub use together::Together;
 pub use spec::{
     Activation, Mlp, Norm, NormKind, Positions, Residual, Rope, RopeScaling, Sight, Spec,
     usual_score_scale,
 };
+pub use together::Together;

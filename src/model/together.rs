@@ -79,7 +79,10 @@ impl<'a> Together<'a> {
     }
 
     /// Waits a little for streams that have nothing to feed yet; then takes what is there.
-    fn gather<'s>(&'s self, mut state: MutexGuard<'s, State>) -> (MutexGuard<'s, State>, Vec<Request>) {
+    fn gather<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+    ) -> (MutexGuard<'s, State>, Vec<Request>) {
         let until = Instant::now() + (state.took / WAIT_PART).min(LONGEST_WAIT);
         while state.waiting.len() + 1 < Arc::strong_count(&self.streams) {
             let Some(left) = until.checked_duration_since(Instant::now()) else { break };

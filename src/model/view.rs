@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::attention::Step;
-use super::rope::Angles;
-use super::spec::{Positions, Rope, Sight, Spec};
 #[cfg(feature = "cuda")]
 use super::attention_cuda::{Kernels, LaneStep, Rows};
+use super::rope::Angles;
+use super::spec::{Positions, Rope, Sight, Spec};
 use crate::cache::KvCache;
 #[cfg(feature = "cuda")]
 use crate::cache::kv::Shares;
@@ -48,8 +48,12 @@ impl Seen {
         kernels: &Kernels,
         shares: &[Option<Shares>],
     ) -> candle_core::Result<Self> {
-        let lanes: Vec<LaneStep<'_>> =
-            self.steps.iter().zip(shares).map(|(step, shares)| step.lane(shares.as_ref())).collect();
+        let lanes: Vec<LaneStep<'_>> = self
+            .steps
+            .iter()
+            .zip(shares)
+            .map(|(step, shares)| step.lane(shares.as_ref()))
+            .collect();
         let rotation = self.rotation.as_ref();
         let angles = rotation.map(|r| (&r.ring, r.pinned.as_ref().unwrap_or(&r.ring)));
         self.rows = Some(kernels.rows(&lanes, angles)?);
