@@ -15,6 +15,7 @@ use longsum::model::{
 };
 use longsum::prompt::ChatTemplate;
 use longsum::report::{FinishReason, Model, Report, Status, Support};
+use longsum::stream::Decoding;
 use longsum::summary::{Options, Reader, SummaryError, summarize};
 use longsum::token::Tokenizer;
 
@@ -136,7 +137,10 @@ fn facts(n: usize) -> Document {
     read_bytes("facts.txt", text.into_bytes(), Some("txt")).unwrap()
 }
 
+/// A script cannot be asked what it would say behind other words, nor take anything back.
 fn run(model: &Scripted, document: &Document, options: &Options) -> Result<Report, SummaryError> {
+    let decoding = Decoding { n_guess: 0, ..options.decoding.clone() };
+    let options = &Options { decoding, ..options.clone() };
     let about = Model {
         id: "scripted".to_owned(),
         revision: None,
