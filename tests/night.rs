@@ -136,7 +136,7 @@ fn a_writing_batch_that_is_killed_anywhere_ends_with_the_same_bytes() {
     let options = ["--model", model, "--sinks", "1000", "--window", "2200", "--chunk", "300"];
     kill_and_go_on(&options, archive.path(), asked("LONGSUM_KILLS", 8));
     let together = [&options[..], &["--streams", "4", "--parts", "2"]].concat();
-    kill_and_go_on(&together, archive.path(), asked("LONGSUM_KILLS", 8));
+    kill_and_go_on(&together, archive.path(), asked("LONGSUM_KILLS", 8) / 2);
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn streams_that_go_through_the_model_together_make_the_reports_of_each_alone() {
     let (archive, model) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let out = tempfile::tempdir().unwrap();
     tiny::write(model.path());
-    for k in 0..5 {
-        fs::write(archive.path().join(format!("{k}.txt")), text(20 + 30 * k, k)).unwrap();
+    for k in 0..4 {
+        fs::write(archive.path().join(format!("{k}.txt")), text(10 + 12 * k, k)).unwrap();
     }
     let run = |name: &str, args: &[&str]| {
         let (mut command, to) = (longsum(), out.path().join(name));
