@@ -2,14 +2,18 @@
 const body = document.querySelector("tbody");
 const rows = [...body.rows];
 const heads = [...document.querySelectorAll("th")];
+const told = document.querySelector("[role=status]");
 heads.forEach((head, column) => head.addEventListener("click", () => {
   const up = head.getAttribute("aria-sort") != "ascending";
   heads.forEach((other) => other.removeAttribute("aria-sort"));
   head.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const of = (row) => row.cells[column].textContent.trim();
-  const order = (a, b) => of(a).localeCompare(of(b), undefined, { numeric: true });
+  const of = (row) => row.cells[column].firstChild?.textContent ?? "";
+  const order = head.className == "n"
+    ? (a, b) => (of(a) || -1) - (of(b) || -1)
+    : (a, b) => of(a).localeCompare(of(b), undefined, { numeric: true });
   body.append(...rows.sort((a, b) => (up ? order(a, b) : order(b, a))));
 }));
+document.querySelector(".search").hidden = false;
 document.getElementById("search").addEventListener("input", (event) => {
   const words = event.target.value.toLowerCase().split(/\s+/);
   let n = 0;
@@ -18,5 +22,5 @@ document.getElementById("search").addEventListener("input", (event) => {
     row.hidden = !words.every((word) => text.includes(word));
     n += !row.hidden;
   });
-  document.querySelector("[role=status]").textContent = `${n} of ${rows.length}`;
+  told.textContent = `${n} of ${rows.length}`;
 });
