@@ -8,12 +8,9 @@ heads.forEach((head, column) => head.addEventListener("click", () => {
   heads.forEach((other) => other.removeAttribute("aria-sort"));
   head.setAttribute("aria-sort", up ? "ascending" : "descending");
   const of = (row) => row.cells[column].firstChild?.textContent ?? "";
-  const order = head.className == "n"
-    ? (a, b) => (of(a) || -1) - (of(b) || -1)
-    : (a, b) => of(a).localeCompare(of(b), undefined, { numeric: true });
+  const order = (a, b) => of(a).localeCompare(of(b), undefined, { numeric: true });
   body.append(...rows.sort((a, b) => (up ? order(a, b) : order(b, a))));
 }));
-document.querySelector(".search").hidden = false;
 document.getElementById("search").addEventListener("input", (event) => {
   const words = event.target.value.toLowerCase().split(/\s+/);
   let n = 0;

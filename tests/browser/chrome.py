@@ -4,6 +4,7 @@ library, and no port is opened. https://chromedevtools.github.io/devtools-protoc
 import json
 import subprocess
 import tempfile
+import time
 
 FLAGS = """--headless=new --remote-debugging-pipe --no-first-run --no-default-browser-check --no-sandbox
     --disable-gpu --disable-dev-shm-usage --disable-background-networking --disable-component-update
@@ -70,7 +71,7 @@ class Page:
     """A file in a tab of its own. `events` is all that the browser told of it."""
 
     def __init__(self, chrome, path, width=1400, height=900, dark=False, script=True):
-        self.chrome, self.events = chrome, []
+        self.chrome, self.script, self.events = chrome, script, []
         self.target = chrome.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = chrome.call("Target.attachToTarget", targetId=self.target, flatten=True)["sessionId"]
         chrome.pages[self.session] = self
@@ -107,6 +108,10 @@ class Page:
         return answer["result"].get("value")
 
     def settle(self):
+        """Waits until what was done is drawn; without script nothing tells."""
+        if not self.script:
+            time.sleep(0.2)
+            return
         self.js("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def mouse(self, kind, x, y):
@@ -125,10 +130,13 @@ class Page:
         self.settle()
 
     def drag(self, selector, start, end):
+        """Yields while the button is held, after each of five steps."""
         x, y, width, height = self.box(selector)
         self.mouse("mousePressed", x + start * width, y + height / 2)
         for step in range(1, 6):
             self.mouse("mouseMoved", x + (start + (end - start) * step / 5) * width, y + height / 2)
+            self.settle()
+            yield
         self.mouse("mouseReleased", x + end * width, y + height / 2)
         self.settle()
 

@@ -35,4 +35,4 @@ cp "$tmp"/hostile/*.html samples/*.md samples/*.pdf samples/lighthouse.txt "$tmp
 read_as html "$tmp/archive" -o "$tmp/index/" 2>/dev/null || [ $? -eq 1 ]
 read_as html "$tmp/long.txt" >"$tmp/long.html"
 
-python3 tests/browser/pages.py "$chromium" "$longsum" "$tmp" "${@:2}"
+timeout 300 python3 tests/browser/pages.py "$chromium" "$longsum" "$tmp" "${@:2}"
