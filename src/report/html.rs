@@ -67,8 +67,12 @@ pub fn html(report: &Report) -> Result<String, minijinja::Error> {
         (vec!["ocr"], "needs OCR"),
         (vec!["bad"], "could not be read"),
     ];
-    let is_there = |classes: &[&str]| cells.iter().any(|cell| classes.contains(&cell.class));
-    let legend: Vec<_> = legend.into_iter().filter(|(classes, _)| is_there(classes)).collect();
+    let is_there = |class: &&str| cells.iter().any(|cell| cell.class == *class);
+    let legend: Vec<(Vec<&str>, &str)> = legend
+        .into_iter()
+        .map(|(classes, what)| (classes.into_iter().filter(is_there).collect(), what))
+        .filter(|(classes, _): &(Vec<&str>, _)| !classes.is_empty())
+        .collect();
     let map = context! {
         width => n_columns * CELL,
         height => cells.len().div_ceil(n_columns) * CELL,
@@ -253,7 +257,7 @@ fn checks(report: &Report, unit: &str) -> Vec<(String, String)> {
             "contents" => "lines of contents",
             _ => "references",
         };
-        tell(&format!("Kept in the text, not read: {kind}"), part.n.to_string());
+        tell(&format!("Not read: {kind}"), part.n.to_string());
     }
     rows
 }
