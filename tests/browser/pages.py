@@ -257,6 +257,14 @@ def nothing_is_wider_than_the_window(site):
                     && e.getBoundingClientRect().right > {width} + .5).map((e) => e.outerHTML.slice(0, 80))"""), [])
 
 
+def no_word_of_a_column_is_broken(site):
+    for width in (360, 1400):
+        with site.page("index/index.html", width=width) as page:
+            lines = """(cell) => { const range = document.createRange(); range.selectNodeContents(cell.querySelector("button") ?? cell);
+                return new Set([...range.getClientRects()].map((rect) => rect.top)).size; }"""
+            same(page.js(f"[...document.querySelectorAll(':is(th, td):not(:first-child)')].map({lines}).filter((n) => n > 1)"), [])
+
+
 def all_statements_are_on_paper(site):
     for script in (True, False):
         with site.page("report.html", script=script) as page, tempfile.NamedTemporaryFile(suffix=".pdf") as file:
@@ -359,6 +367,7 @@ BREAKS = [
     (readers_of_screens_find_their_way, "report.html", r'<label for="scrub"', "<label"),
     (readers_of_screens_find_their_way, "german.html", r'lang="de"', 'lang="en"'),
     (nothing_is_wider_than_the_window, "hostile.html", r"overflow-wrap: anywhere", "overflow-wrap: normal"),
+    (no_word_of_a_column_is_broken, "index/index.html", r"white-space: nowrap; width: 1%", "color: inherit"),
     (all_statements_are_on_paper, "report.html", r"::details-content", "::none"),
     (all_statements_are_on_paper, "report.html", r"@media screen and \(scripting", "@media all and (scripting"),
     (without_script_all_is_there, "report.html", r"<article ", "<article hidden "),
