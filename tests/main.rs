@@ -14,6 +14,7 @@ mod hub;
 mod layers;
 mod method;
 mod night;
+mod readme;
 mod resume;
 mod streams;
 mod tiny;

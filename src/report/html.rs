@@ -34,8 +34,10 @@ const IN_PATH: &AsciiSet =
 /// Width and height of a page in the map, with the space around it.
 const CELL: usize = 10;
 /// Cells in a row of the map, at least and at most.
-const MOST_COLUMNS: usize = 100;
+const MOST_COLUMNS: usize = 60;
 const FEWEST_COLUMNS: usize = 20;
+/// Classes of pages that are quoted, from seldom to often.
+const DRAWN: [&str; 4] = ["h1", "h2", "h3", "h4"];
 
 /// A page in the map of the document.
 #[derive(Debug, Serialize)]
@@ -46,6 +48,8 @@ struct Cell {
     name: String,
     /// The first statement of the summary that rests on it, from 1.
     statement: Option<usize>,
+    /// Names of all quotes from it in the page, parted by spaces.
+    quotes: String,
 }
 
 /// A report as a page.
@@ -57,18 +61,18 @@ pub fn html(report: &Report) -> Result<String, minijinja::Error> {
     let unit = source.pages_are.strip_suffix('s').unwrap_or(source.pages_are);
     let (cells, n_columns) = cells(report, unit);
     let legend = [
-        ("h3", "the summary draws on it, the stronger the more"),
-        ("read", "read"),
-        ("empty", "empty"),
-        ("ocr", "needs OCR"),
-        ("bad", "could not be read"),
+        (vec!["read"], "read"),
+        (DRAWN.to_vec(), "quoted in the summary, once or more"),
+        (vec!["empty"], "empty"),
+        (vec!["ocr"], "needs OCR"),
+        (vec!["bad"], "could not be read"),
     ];
-    let is_there = |class: &str| {
-        let is_it =
-            |cell: &Cell| cell.class == class || class == "h3" && cell.class.starts_with('h');
-        cells.iter().any(is_it)
-    };
-    let legend: Vec<_> = legend.into_iter().filter(|(class, _)| is_there(class)).collect();
+    let is_there = |class: &&str| cells.iter().any(|cell| cell.class == *class);
+    let legend: Vec<(Vec<&str>, &str)> = legend
+        .into_iter()
+        .map(|(classes, what)| (classes.into_iter().filter(is_there).collect(), what))
+        .filter(|(classes, _): &(Vec<&str>, _)| !classes.is_empty())
+        .collect();
     let map = context! {
         width => n_columns * CELL,
         height => cells.len().div_ceil(n_columns) * CELL,
@@ -79,13 +83,13 @@ pub fn html(report: &Report) -> Result<String, minijinja::Error> {
         r => Value::from(Serde(report)),
         title => format!("{title} – summary"),
         name => title,
-        language => code(report.checks.language.as_deref()),
+        format => format_name(&source.format),
         legend => legend,
         map => map,
         checks => checks(report, unit),
         made => made(report),
     };
-    let mut page = render(REPORT, unit, more)?;
+    let mut page = render(REPORT, unit, code(report.checks.language.as_deref()), more)?;
     if report.key.is_some() {
         page.push_str(&Facts::of(report).comment());
     }
@@ -105,18 +109,24 @@ pub fn index(run: &Run) -> Result<String, minijinja::Error> {
         r => Value::from(Serde(run)),
         links => links,
         title => format!("{} documents – summaries", run.documents.len()),
-        language => "en",
     };
-    render(INDEX, "page", more)
+    render(INDEX, "page", "", more)
 }
 
-fn render([page, script]: [&str; 2], unit: &str, more: Value) -> Result<String, minijinja::Error> {
+/// A page of ours about a document in `language`.
+fn render(
+    [page, script]: [&str; 2],
+    unit: &str,
+    language: &str,
+    more: Value,
+) -> Result<String, minijinja::Error> {
     let mut env = Environment::new();
     for (name, template) in SHARED {
         env.add_template(name, template)?;
     }
     env.add_template("page.html", page)?;
     env.add_global("unit", unit);
+    env.add_global("language", language);
     let words = [("supported", "supported"), ("weak", "weak"), ("none", "no source found")];
     env.add_global("words", Value::from(Serde(BTreeMap::from(words))));
     let own = context! {
@@ -164,38 +174,44 @@ fn cells(report: &Report, unit: &str) -> (Vec<Cell>, usize) {
             classes[within(range)].fill(class);
         }
     }
-    let mut drawn = vec![(0usize, None); n_pages];
+    // Statement and citation of each quote, from 1.
+    let mut quotes: Vec<Vec<(usize, usize)>> = vec![Vec::new(); n_pages];
     let statements = report.summary.iter().flat_map(|summary| &summary.statements);
-    for (number, statement) in statements.enumerate() {
-        for citation in statement.citations.iter().filter(|c| c.quote.is_some()) {
-            for (n, first) in &mut drawn[within(&citation.pages)] {
-                *n += 1;
-                first.get_or_insert(number + 1);
+    for (number, statement) in (1..).zip(statements) {
+        for (at, citation) in (1..).zip(&statement.citations).filter(|(_, c)| c.quote.is_some()) {
+            for quotes in &mut quotes[within(&citation.pages)] {
+                quotes.push((number, at));
             }
         }
     }
-    let most = drawn.iter().map(|(n, _)| *n).max().unwrap_or(0).max(1);
-    // About four times as wide as high.
-    let n_columns = (4 * n_pages).isqrt().clamp(FEWEST_COLUMNS, MOST_COLUMNS);
-    let cell = |(at, (n, statement)): (usize, (usize, Option<usize>))| {
+    let most = quotes.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    // About twice as wide as high.
+    let n_columns = (2 * n_pages).isqrt().clamp(FEWEST_COLUMNS, MOST_COLUMNS);
+    let cell = |(at, quotes): (usize, &Vec<(usize, usize)>)| {
         let was = match classes[at] {
             "read" => "read",
             "ocr" => "needs OCR",
             "bad" => "could not be read",
             _ => "empty",
         };
-        let (class, drawn) = match n {
+        let (class, drawn) = match quotes.len() {
             0 => (classes[at], String::new()),
             n => {
                 let plural = if n == 1 { "" } else { "s" };
-                let class = ["h1", "h2", "h3", "h4"][(4 * n).div_ceil(most).clamp(1, 4) - 1];
-                (class, format!(", {n} citation{plural}"))
+                (DRAWN[(4 * n).div_ceil(most).clamp(1, 4) - 1], format!(", {n} quote{plural}"))
             }
         };
-        let name = format!("{unit} {}: {was}{drawn}", at + 1);
-        Cell { x: at % n_columns * CELL, y: at / n_columns * CELL, class, name, statement }
+        let ids: Vec<String> = quotes.iter().map(|(s, c)| format!("s{s}-{c}")).collect();
+        Cell {
+            x: at % n_columns * CELL,
+            y: at / n_columns * CELL,
+            class,
+            name: format!("{unit} {}: {was}{drawn}", at + 1),
+            statement: quotes.first().map(|&(statement, _)| statement),
+            quotes: ids.join(" "),
+        }
     };
-    (drawn.into_iter().enumerate().map(cell).collect(), n_columns)
+    (quotes.iter().enumerate().map(cell).collect(), n_columns)
 }
 
 fn percent(share: f64) -> String {
@@ -241,7 +257,7 @@ fn checks(report: &Report, unit: &str) -> Vec<(String, String)> {
             "contents" => "lines of contents",
             _ => "references",
         };
-        tell(&format!("Kept in the text, not read: {kind}"), part.n.to_string());
+        tell(&format!("Not read: {kind}"), part.n.to_string());
     }
     rows
 }
@@ -272,6 +288,18 @@ fn made(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("Memory", format!("{} MiB at most", n_bytes >> 20)));
     }
     rows
+}
+
+/// What people call a format.
+fn format_name(format: &str) -> String {
+    match format {
+        "text" => "plain text".to_owned(),
+        "markdown" => "Markdown".to_owned(),
+        "docx" => "Word".to_owned(),
+        "odt" => "OpenDocument".to_owned(),
+        "email" => "mail".to_owned(),
+        other => other.to_uppercase(),
+    }
 }
 
 /// The tag of a language by its English name, as browsers and readers of screens want it.

@@ -2,11 +2,12 @@
 const body = document.querySelector("tbody");
 const rows = [...body.rows];
 const heads = [...document.querySelectorAll("th")];
+const told = document.querySelector("[role=status]");
 heads.forEach((head, column) => head.addEventListener("click", () => {
   const up = head.getAttribute("aria-sort") != "ascending";
   heads.forEach((other) => other.removeAttribute("aria-sort"));
   head.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const of = (row) => row.cells[column].textContent.trim();
+  const of = (row) => row.cells[column].firstChild?.textContent ?? "";
   const order = (a, b) => of(a).localeCompare(of(b), undefined, { numeric: true });
   body.append(...rows.sort((a, b) => (up ? order(a, b) : order(b, a))));
 }));
@@ -18,5 +19,5 @@ document.getElementById("search").addEventListener("input", (event) => {
     row.hidden = !words.every((word) => text.includes(word));
     n += !row.hidden;
   });
-  document.querySelector("[role=status]").textContent = `${n} of ${rows.length}`;
+  told.textContent = `${n} of ${rows.length}`;
 });

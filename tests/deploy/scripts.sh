@@ -2,7 +2,7 @@
 # All scripts of deploy/ and its tests are sound, and choose the documents that longsum would.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-scripts=(deploy/action/*.sh deploy/slurm/*.sbatch tests/deploy/*.sh)
+scripts=(deploy/action/*.sh deploy/slurm/*.sbatch tests/deploy/*.sh tests/browser/*.sh)
 for script in "${scripts[@]}"; do bash -n "$script"; done
 
 # Both lists of extensions are copies of the one in src/document/kind.rs.
