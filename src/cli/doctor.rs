@@ -14,7 +14,7 @@ use longsum::load::known::Known;
 use longsum::load::{Loaded, config};
 use longsum::measure::{STORAGES, Storage};
 use longsum::memory::available_bytes;
-use longsum::model::{LanguageModel, packed};
+use longsum::model::packed;
 use longsum::report::{Status, plain};
 use longsum::summary::{Options, summarize};
 use serde::Serialize;

@@ -54,7 +54,7 @@ pub fn run(args: &Ppl, loudness: Loudness) -> Result<Exit> {
     let progress = Progress::new(loudness);
     let document = super::isolate(&args.reading)?.read(
         &input,
-        &super::how(&args.reading),
+        &super::how(&args.reading)?,
         args.reading.pages,
         &|| false,
     )?;
