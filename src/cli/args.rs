@@ -144,17 +144,16 @@ pub const BUILTIN: &str = "builtin";
 
 const EXAMPLES: &str = "\
 Examples:
-  longsum report.pdf                            read the summary here
-  longsum report.pdf -o report.html             a page with every quote in its context
-  longsum report.pdf --length short > out.json  all of it, for programs
-  longsum archive/ -o summaries/ --jobs 4       a folder: one report each, run it again to go on
-  longsum report.pdf --model qwen3-0.6b         let a model write; `longsum models` has more
+  longsum report.pdf                       read the summary here
+  longsum report.pdf -o report.html        a page with every quote in its context
+  longsum report.pdf > report.json         all of it, for programs
+  longsum archive/ -o summaries/ --jobs 4  a report each; run it again to go on
+  longsum report.pdf --model qwen3-0.6b    let a model write
 
 Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 3 a gate was not met,
 75 try again later, 130 or 143 stopped: run it again to go on
-
-More commands: plan, map, merge, worker, eval, ppl, bench, schema, completions, man.
-All options: longsum --help-all. Help on a command: longsum extract --help";
+More commands: plan, map, merge, worker, eval, ppl, bench, schema, completions, man
+All options and commands: longsum --help-all. One command: longsum extract --help";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -295,17 +294,22 @@ pub enum ExtractFormat {
 /// Which documents are read, and where the result goes.
 #[derive(Debug, ClapArgs)]
 pub struct Where {
-    /// Documents, folders or ZIP archives of documents; s3://, gs:// or az:// for objects or all below a
-    /// prefix; - for standard input
+    /// Documents, folders or ZIP archives of documents; - for standard input
+    ///
+    /// s3://, gs:// and az:// are objects, or all below a prefix.
     #[arg(value_name = "FILE", required = true)]
     pub inputs: Vec<PathBuf>,
 
-    /// Where to write: a file or object, or a folder or prefix for several documents [default: standard
-    /// output]
+    /// File to write to, or folder for several documents [default: standard output]
+    ///
+    /// Or an object or a prefix: s3://, gs://, az://. A folder gets a report for each document and
+    /// run.json, with what became of every one.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
 
-    /// In folders and below prefixes, only files that match this pattern, or with ! before it, that do not
+    /// In folders, only files that match; with ! before it, only others
+    ///
+    /// So it is below prefixes. It can be given several times.
     #[arg(long, value_name = "PATTERN", help_heading = "Many documents")]
     pub glob: Vec<String>,
 }
@@ -322,7 +326,9 @@ pub struct Reading {
     #[serde(skip)]
     pub password: Option<String>,
 
-    /// Program that reads PDF pages without a text layer, called as `ocrmypdf` is
+    /// Program that reads scanned pages of PDFs, such as ocrmypdf
+    ///
+    /// It is called as ocrmypdf is, for pages without a text layer.
     #[arg(long, value_name = "PROGRAM")]
     pub ocr: Option<String>,
 
@@ -582,13 +588,16 @@ pub enum EvalFormat {
 /// What summaries are asked to be.
 #[derive(Debug, Clone, ClapArgs, Serialize, Deserialize)]
 pub struct Making {
-    /// `builtin`, which chooses sentences of the document; or a model that writes: a short name that
-    /// `longsum models` lists, a GGUF file, a folder of safetensors, or a Hugging Face id
-    /// (org/name[@revision][:file.gguf])
+    /// `builtin` chooses sentences; others write: names of `longsum models`, files, folders, ids
+    ///
+    /// A short name that `longsum models` lists, a GGUF file, a folder of safetensors, or a Hugging Face
+    /// id (org/name[@revision][:file.gguf]).
     #[arg(short, long, value_name = "MODEL", default_value = BUILTIN)]
     pub model: String,
 
-    /// Length of the final summary: short (100 words), medium (200), long (500), or a number of words
+    /// Length of the summary: short, medium, long, or a number of words
+    ///
+    /// Short is 100 words, medium 200, long 500.
     #[arg(long, value_name = "LENGTH", default_value = "medium", value_parser = length)]
     pub length: usize,
 
@@ -678,7 +687,7 @@ pub struct Job {
     #[command(flatten)]
     pub gates: GateArgs,
 
-    /// Documents that are worked on at once [default: one for each core, if memory allows]
+    /// Documents to work on at once [default: one for each core, if memory allows]
     #[arg(short, long, value_name = "N", help_heading = "Many documents")]
     pub jobs: Option<NonZeroUsize>,
 
@@ -694,7 +703,9 @@ pub struct Job {
     #[command(flatten)]
     pub care: Care,
 
-    /// Say what would be done, what is done already, what would be refused, and how long it would take
+    /// Say what would be done, and how long it would take
+    ///
+    /// And what is done already, and what would be refused.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -702,7 +713,7 @@ pub struct Job {
 /// How a report is written.
 #[derive(Debug, Clone, Copy, ClapArgs)]
 pub struct Shape {
-    /// What to write [default: as the name of the output ends; else text in a terminal, json otherwise]
+    /// What to write [default: as the output's name ends; text in a terminal, json otherwise]
     #[arg(short, long, value_enum)]
     pub format: Option<Format>,
 
@@ -728,7 +739,7 @@ pub enum Colour {
 /// What reports must keep to.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct GateArgs {
-    /// End with 3 if a report does not keep to these gates, such as weak:0.2,coverage:0.7,needs-ocr
+    /// End with 3 where a report is not as good as this: weak:0.2,coverage:0.7,needs-ocr
     ///
     /// weak:SHARE, at most this share of statements not borne out by the document; coverage:SHARE, at
     /// least this share of its tenths quoted; needs-ocr, no page without a text layer; and

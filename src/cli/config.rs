@@ -198,7 +198,7 @@ impl Row {
     /// A setting that somebody made, in words.
     pub fn told(&self) -> Option<String> {
         let value = self.value.as_ref().filter(|_| self.source != "default")?;
-        Some(format!("{} is {value}: {}", self.name, self.origin))
+        Some(format!("{} = {value} ({})", self.name, self.origin))
     }
 }
 

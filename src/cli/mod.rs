@@ -47,7 +47,7 @@ use longsum::summary::{Evidence, Options, Reader, check};
 use args::{Args, Command, Job, Loudness, SchemaOf};
 use config::{Row, Settings};
 use exit::{Exit, Failure};
-use progress::Progress;
+use progress::{Progress, counted};
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
@@ -103,7 +103,7 @@ pub fn main() -> ExitCode {
                             .rows(&command, &matches)
                             .iter()
                             .filter_map(Row::told)
-                            .for_each(|row| say(&row));
+                            .for_each(|row| say(&format!("setting {row}")));
                     }
                     run(&args.job, loudness)
                 }
@@ -173,7 +173,9 @@ fn run(job: &Job, loudness: Loudness) -> Result<Exit> {
         gates: job.gates.fail_on.clone(),
         ..context.batch(&output)
     };
-    context.progress.explain(|| format!("{} documents, {} at once", inputs.len(), batch.n_jobs));
+    context
+        .progress
+        .explain(|| format!("{}, {} at once", counted(inputs.len(), "documents"), batch.n_jobs));
     if job.dry_run {
         return dry_run::run(&batch, &inputs);
     }

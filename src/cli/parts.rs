@@ -170,6 +170,7 @@ pub fn merge(args: &Merge, loudness: Loudness) -> Result<Exit> {
     let finish = |report: Report| {
         let file = || args.output.clone().unwrap_or_default();
         let failed = |source| WriteError::File { path: file(), source };
+        bar.clear();
         output.write(&input, format.render(&report).map_err(failed)?.as_bytes())?;
         Ok(report)
     };

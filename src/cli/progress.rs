@@ -138,8 +138,12 @@ impl Documents {
         self.screen.suspend(|| say(line));
     }
 
-    fn bar_of(&self, at: usize) -> Option<DocumentBar> {
-        self.bars.lock().unwrap_or_else(PoisonError::into_inner).remove(&at)
+    fn take_away(&self, at: usize) {
+        let bar = self.bars.lock().unwrap_or_else(PoisonError::into_inner).remove(&at);
+        if let Some(bar) = bar {
+            bar.bar.finish_and_clear();
+            self.screen.remove(&bar.bar);
+        }
     }
 }
 
@@ -176,11 +180,12 @@ impl Watch for Documents {
         }
     }
 
+    fn writes(&self, at: usize) {
+        self.take_away(at);
+    }
+
     fn ended(&self, at: usize, outcome: &Outcome, report: Option<&Report>) {
-        if let Some(bar) = self.bar_of(at) {
-            bar.bar.finish_and_clear();
-            self.screen.remove(&bar.bar);
-        }
+        self.take_away(at);
         if let Some(all) = &self.all {
             all.inc(1);
         }
@@ -411,6 +416,6 @@ fn closing(name: &str, report: &Report) -> String {
 }
 
 /// A number with its unit, which is given in the plural.
-fn counted(n: usize, units: &str) -> String {
+pub fn counted(n: usize, units: &str) -> String {
     if n == 1 { format!("1 {}", units.trim_end_matches('s')) } else { format!("{n} {units}") }
 }

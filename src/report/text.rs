@@ -2,8 +2,6 @@
 //!
 //! Invariant: no character of a document or a model steers a terminal.
 
-use std::fmt::Write;
-
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::markdown::list;
@@ -79,7 +77,7 @@ fn closing(report: &Report, statements: &[Statement]) -> Vec<String> {
     let what = if n == 1 { "Read".to_owned() } else { format!("{n} {units}, read") };
     let n_tenths = (report.checks.coverage * 10.0).round();
     let mut lines = vec![format!(
-        "{what} with {}. The summary quotes {n_tenths} of 10 tenths of what was read.",
+        "{what} with {}. The summary quotes {n_tenths} of its 10 tenths.",
         report.model.id
     )];
     for (ranges, why) in [
@@ -138,10 +136,14 @@ impl Page {
         self.text.push_str(mark);
         let mut column = indent;
         for &(run, face) in runs {
+            let (open, close) = self.codes(face);
+            let mut is_open = false;
             for word in plain(run).split([' ', '\t', '\n']).filter(|word| !word.is_empty()) {
                 for piece in pieces(word, n_columns - indent) {
                     let gap = usize::from(column > indent);
                     if gap > 0 && column + gap + piece.width() > n_columns {
+                        self.text.push_str(if is_open { close } else { "" });
+                        is_open = false;
                         self.text.push('\n');
                         self.text.extend(std::iter::repeat_n(' ', indent));
                         column = indent;
@@ -149,29 +151,28 @@ impl Page {
                         self.text.push(' ');
                         column += 1;
                     }
-                    self.word(piece, face);
+                    self.text.push_str(if is_open { "" } else { open });
+                    is_open = true;
+                    // A space that must not break, see `place`.
+                    self.text.push_str(&piece.replace('\u{A0}', " "));
                     column += piece.width();
                 }
             }
+            self.text.push_str(if is_open { close } else { "" });
         }
         self.text.push('\n');
     }
 
-    fn word(&mut self, word: &str, face: Face) {
-        let code = match face {
-            _ if !self.look.colours => 0,
-            Face::Plain => 0,
-            Face::Bold => 1,
-            Face::Dim => 2,
-            Face::Yellow => 33,
-        };
-        // A space that must not break, see `place`.
-        let word = word.replace('\u{A0}', " ");
-        // Writing to a string cannot fail.
-        let _ = match code {
-            0 => write!(self.text, "{word}"),
-            code => write!(self.text, "\u{1B}[{code}m{word}\u{1B}[0m"),
-        };
+    /// What begins and ends words of this face.
+    fn codes(&self, face: Face) -> (&'static str, &'static str) {
+        const CLOSE: &str = "\u{1B}[0m";
+        match face {
+            _ if !self.look.colours => ("", ""),
+            Face::Plain => ("", ""),
+            Face::Bold => ("\u{1B}[1m", CLOSE),
+            Face::Dim => ("\u{1B}[2m", CLOSE),
+            Face::Yellow => ("\u{1B}[33m", CLOSE),
+        }
     }
 }
 
@@ -227,10 +228,7 @@ mod tests {
     fn lines_end_between_words_and_hang_under_their_mark() {
         let runs = [("one two three four five", Face::Plain), ("[p.\u{A0}12]", Face::Dim)];
         assert_eq!(lines(20, false, "• ", &runs), "• one two three four\n  five [p. 12]\n");
-        assert_eq!(
-            lines(20, true, "", &[("a b", Face::Bold)]),
-            "\u{1B}[1ma\u{1B}[0m \u{1B}[1mb\u{1B}[0m\n"
-        );
+        assert_eq!(lines(20, true, "", &[("a b", Face::Bold)]), "\u{1B}[1ma b\u{1B}[0m\n");
     }
 
     #[test]
