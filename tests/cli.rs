@@ -317,18 +317,6 @@ fn prompts_can_be_replaced_and_mistakes_are_named() {
 }
 
 #[test]
-fn help_is_as_it_was() {
-    let output = longsum().arg("--help").env("COLUMNS", "100").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help.txt");
-    let committed = fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        text == committed,
-        "`longsum --help` changed; if it should have: COLUMNS=100 longsum --help > tests/help.txt\n{text}"
-    );
-}
-
-#[test]
 fn sets_are_scored_and_only_the_table_is_on_standard_output() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();

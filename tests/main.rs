@@ -15,4 +15,5 @@ mod method;
 mod night;
 mod resume;
 mod streams;
+mod terminal;
 mod tiny;

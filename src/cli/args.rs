@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{
     Arg, ArgAction, ArgMatches, Args as ClapArgs, Command as ClapCommand, CommandFactory,
@@ -90,7 +91,7 @@ const EVERYDAY: [&str; 5] = ["extract", "models", "doctor", "config", "help"];
 ///
 /// - `all`: whether commands are listed that few people need
 pub fn command(all: bool) -> ClapCommand {
-    let main = Args::command();
+    let main = Args::command().after_long_help(format!("{EXAMPLES}\n\n{SETTINGS}"));
     let ids: Vec<String> = options(&main).map(|arg| arg.get_id().to_string()).collect();
     ids.iter()
         .fold(main, |command, id| {
@@ -117,6 +118,15 @@ pub fn options(main: &ClapCommand) -> impl Iterator<Item = &Arg> {
 /// The variable that speaks for an option.
 pub fn variable(id: &str) -> String {
     format!("LONGSUM_{}", id.to_uppercase())
+}
+
+/// The variable that an error is about: it is set, and its option was not typed.
+pub fn variable_of(error: &clap::Error) -> Option<String> {
+    let ContextValue::String(usage) = error.get(ContextKind::InvalidArg)? else { return None };
+    let flag = usage.split([' ', '=']).next()?;
+    let variable = variable(&flag.trim_start_matches('-').replace('-', "_"));
+    let is_typed = std::env::args().any(|arg| arg.starts_with(flag));
+    (!is_typed && std::env::var_os(&variable).is_some()).then_some(variable)
 }
 
 /// Changes an option of the main job, and the same option of other commands.
@@ -155,6 +165,10 @@ Exit codes: 0 all done, 1 some documents failed, 2 wrong use, 3 a gate was not m
 More commands: plan, map, merge, worker, eval, ppl, bench, schema, completions, man
 All options and commands: longsum --help-all. One command: longsum extract --help";
 
+const SETTINGS: &str = "\
+Settings: every option with a value can also come from a variable, such as LONGSUM_LENGTH for
+--length, or from a file: longsum config --help";
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Extract(Extract),
@@ -171,9 +185,6 @@ pub enum Command {
     Schema(Schema),
     Completions(Completions),
     Man(Man),
-    /// Read one document for another process of this program
-    #[command(hide = true)]
-    ReadOne,
 }
 
 /// Print the JSON Schema of the output
@@ -300,9 +311,9 @@ pub struct Where {
     #[arg(value_name = "FILE", required = true)]
     pub inputs: Vec<PathBuf>,
 
-    /// File to write to, or folder for several documents [default: standard output]
+    /// File, or folder for several documents [default: standard output]
     ///
-    /// Or an object or a prefix: s3://, gs://, az://. A folder gets a report for each document and
+    /// Or an object or a prefix: s3://, gs://, az://. It appears whole or not at all. A folder gets a report for each document and
     /// run.json, with what became of every one.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
@@ -517,7 +528,8 @@ pub struct Bench {
 /// List models by their short names, and say what memory a model needs
 ///
 /// Lists well-known models with their short names for --model, licence, size and memory, and whether
-/// they fit here. With --plan, says what memory a model needs for its weights, its cache and its
+/// they fit here. What is said of them is not asked of the hub: it has the last word on names and
+/// licences. With --plan, says what memory a model needs for its weights, its cache and its
 /// activations, told from its configuration alone.
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -588,17 +600,17 @@ pub enum EvalFormat {
 /// What summaries are asked to be.
 #[derive(Debug, Clone, ClapArgs, Serialize, Deserialize)]
 pub struct Making {
-    /// `builtin` chooses sentences; others write: names of `longsum models`, files, folders, ids
+    /// `builtin`, or one that writes, see `longsum models` [default: builtin]
     ///
-    /// A short name that `longsum models` lists, a GGUF file, a folder of safetensors, or a Hugging Face
+    /// The built-in one chooses sentences of the document. One that writes is given by a short name that `longsum models` lists, a GGUF file, a folder of safetensors, or a Hugging Face
     /// id (org/name[@revision][:file.gguf]).
-    #[arg(short, long, value_name = "MODEL", default_value = BUILTIN)]
+    #[arg(short, long, value_name = "MODEL", default_value = BUILTIN, hide_default_value = true)]
     pub model: String,
 
-    /// Length of the summary: short, medium, long, or a number of words
+    /// short, medium, long, or a number of words [default: medium]
     ///
-    /// Short is 100 words, medium 200, long 500.
-    #[arg(long, value_name = "LENGTH", default_value = "medium", value_parser = length)]
+    /// That is 100, 200 or 500 words for the final summary.
+    #[arg(long, value_name = "LENGTH", default_value = "medium", hide_default_value = true, value_parser = length)]
     pub length: usize,
 
     /// How the sentences are found that a written statement rests on
@@ -687,7 +699,7 @@ pub struct Job {
     #[command(flatten)]
     pub gates: GateArgs,
 
-    /// Documents to work on at once [default: one for each core, if memory allows]
+    /// Documents at once [default: one for each core, if memory allows]
     #[arg(short, long, value_name = "N", help_heading = "Many documents")]
     pub jobs: Option<NonZeroUsize>,
 
@@ -739,7 +751,7 @@ pub enum Colour {
 /// What reports must keep to.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct GateArgs {
-    /// End with 3 where a report is not as good as this: weak:0.2,coverage:0.7,needs-ocr
+    /// End with 3 below gates such as weak:0.2,coverage:0.7,needs-ocr
     ///
     /// weak:SHARE, at most this share of statements not borne out by the document; coverage:SHARE, at
     /// least this share of its tenths quoted; needs-ocr, no page without a text layer; and

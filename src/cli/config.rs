@@ -263,7 +263,9 @@ impl File<'_> {
     fn placed(&self, key: &str, value: String) -> String {
         let is_here = value.starts_with("./") || value.starts_with("../");
         match self.path.parent() {
-            Some(dir) if is_here && PATHS.contains(&key) => dir.join(value).display().to_string(),
+            Some(dir) if is_here && PATHS.contains(&key) => {
+                dir.join(value.trim_start_matches("./")).display().to_string()
+            }
             _ => value,
         }
     }

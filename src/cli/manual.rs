@@ -15,7 +15,7 @@ pub fn man(args: &Man) -> Result<Exit> {
     let command = match &args.of {
         None => command,
         Some(name) => {
-            let of = command.find_subcommand(name).filter(|of| !of.is_hide_set()).cloned();
+            let of = command.find_subcommand(name).cloned();
             let of = of.ok_or_else(|| Failure::NoSuchCommand { name: name.clone() })?;
             let whole: &'static str = format!("longsum-{name}").leak(); // as long as the program
             of.name(whole)

@@ -49,11 +49,14 @@ use config::{Row, Settings};
 use exit::{Exit, Failure};
 use progress::{Progress, counted};
 
+/// How this program asks itself to read one document.
+const READ_ONE: &str = "read-one";
+
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
     let argv = commands_first(std::env::args_os().collect());
     // Started for every document: no settings are its business.
-    if argv.get(1).is_some_and(|arg| arg == "read-one") {
+    if argv.get(1).is_some_and(|arg| arg == READ_ONE) {
         return end(isolate::serve().map(|()| Exit::Done).map_err(Into::into));
     }
     let settings = Settings::read(&args::command(true));
@@ -66,6 +69,9 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
+            if let Some(variable) = args::variable_of(&error) {
+                say(&format!(" hint: see what is in the variable {variable}"));
+            }
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
@@ -332,7 +338,7 @@ fn isolate(reading: &args::Reading) -> Result<Isolate> {
     let program = if this.exists() { this.to_owned() } else { std::env::current_exe()? };
     Ok(Isolate {
         program,
-        args: vec!["read-one".into()],
+        args: vec![READ_ONE.into()],
         limits: Limits { n_secs: reading.n_secs(), n_mib: Some(reading.n_mib()) },
     })
 }

@@ -124,11 +124,14 @@ fn listing(models: &[Listed], available: Option<u64>) -> String {
             if model.gated { ", to be accepted on the hub" } else { "" },
         );
     }
+    let half = available.map_or(u64::MAX, |n| n / 2);
+    let is_easy = |model: &&Listed| !model.gated && model.memory_bytes <= half;
+    let takes = models.iter().rfind(is_easy);
     let there = available.map_or(String::new(), |n| format!("; {} GB are free here", gb(n)));
     let _ = writeln!(
         text,
-        "\nMemory is for one document at a time, on a CPU{there}. A GGUF file of the same model takes a\nquarter to a half of it. Read the licence before you use a model: longsum only names it.\nUse one:  longsum report.pdf --model {}",
-        models.first().map_or("NAME", |model| model.name)
+        "\nMemory is for one document at a time on a CPU{there}.\nA GGUF file of the same model takes a quarter to a half. Names and licences are as\nlongsum knows them; the hub was not asked.\nUse one:  longsum report.pdf --model {}",
+        takes.map_or("NAME", |model| model.name)
     );
     text
 }

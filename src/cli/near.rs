@@ -20,8 +20,7 @@ pub fn of<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opti
 pub fn hint(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let command = args::command(true);
-    let commands: Vec<&str> =
-        command.get_subcommands().filter(|c| !c.is_hide_set()).map(Command::get_name).collect();
+    let commands: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     if path.components().count() == 1 {
         if commands.contains(&name) {
             return Some(format!("commands come first: longsum {name} FILE"));
