@@ -200,9 +200,9 @@ fn what_is_done_and_why_is_told_to_whom_asks() {
 
 #[test]
 fn the_name_of_a_file_decides_what_is_written_to_it() {
-    let home = home();
+    let (home, text) = (home(), sample("lighthouse.txt"));
     let begins = |name: &str, more: &[&str]| {
-        let args = [&[&sample("lighthouse.txt"), "-q", "-o", name], more].concat();
+        let args = [&[text.as_str(), "-q", "-o", name], more].concat();
         let output = run(home.path(), &args);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         fs::read_to_string(home.path().join(name)).unwrap().chars().next().unwrap()
@@ -214,11 +214,11 @@ fn the_name_of_a_file_decides_what_is_written_to_it() {
     assert_eq!(begins("b.md", &["--format", "json"]), '{');
     assert!(!['#', '<', '{'].contains(&begins("a.txt", &[])));
     // A folder has no extension, whatever it is called.
-    let folder = run(home.path(), &[&sample("lighthouse.txt"), "-q", "-o", "all.md/"]);
+    let folder = run(home.path(), &[&text, "-q", "-o", "all.md/"]);
     assert_eq!(folder.status.code(), Some(0), "{}", stderr(&folder));
     assert!(home.path().join("all.md/lighthouse.txt.json").is_file());
-    let text = run(home.path(), &[&sample("lighthouse.txt"), "-f", "text", "-o", "all/"]);
-    check_error(&text, 2, &["cannot be text", "hint: ", "json"]);
+    let output = run(home.path(), &[&text, "-f", "text", "-o", "all/"]);
+    check_error(&output, 2, &["cannot be text", "hint: ", "json"]);
 }
 
 #[test]

@@ -334,7 +334,7 @@ impl Tally {
         self.n_done = n_done;
         let n_new = u32::try_from(n_done - self.n_before).unwrap_or(u32::MAX).max(1);
         let n_left = u32::try_from(self.n_chunks.saturating_sub(n_done)).unwrap_or(u32::MAX);
-        self.due = Some(Instant::now() + took / n_new * n_left);
+        self.due = (n_left > 0).then(|| Instant::now() + took / n_new * n_left);
     }
 
     fn place(&self) -> String {
