@@ -124,15 +124,16 @@ impl Settings {
         let mut trusted = Vec::new();
         for (key, value) in table.get_ref() {
             let (at, name) = (key.span().start, key.get_ref().as_ref());
-            let values = file.values(name, value.get_ref(), value.span().start)?;
+            let read = || file.values(name, value.get_ref(), value.span().start);
             if name == ALLOW && is_users {
-                trusted.extend(values.into_iter().map(PathBuf::from));
+                trusted.extend(read()?.into_iter().map(PathBuf::from));
                 continue;
             }
             let Some(arg) = args::options(command).find(|arg| arg.get_id() == name) else {
                 return Err(file.unknown(at, name, command));
             };
-            let values: Vec<String> = values.into_iter().map(|v| file.placed(name, v)).collect();
+            let values = read()?.into_iter();
+            let values: Vec<String> = values.map(|v| file.placed(name, v)).collect();
             file.check(at, arg, &values)?;
             let origin = format!("{}, line {}", path.display(), file.line(at));
             self.by_key.insert(name.to_owned(), Setting { values, origin });
