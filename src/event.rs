@@ -7,8 +7,16 @@ pub enum Event<'a> {
     Started {
         /// Pages of the document.
         n_pages: u32,
+        /// What they are: `pages` or `sections`.
+        pages_are: &'static str,
         /// Chunks it makes.
         n_chunks: usize,
+        /// Tokens pinned at the beginning of the stream.
+        n_sink: usize,
+        /// Recent tokens that the model sees.
+        n_window: usize,
+        /// Most tokens fed at once.
+        n_at_once: usize,
     },
     /// An earlier run, which was stopped, has done so many steps of it.
     Resumed {

@@ -168,6 +168,8 @@ impl Hub {
         let text = "The harbour counted nine ships in May. In June there were eleven ships and a boat. The mayor was glad of it.";
         fs::write(&document, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_longsum"));
+        // Nobody's settings.
+        command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.env_remove("LONGSUM_MODEL").env_remove("HF_HUB_OFFLINE").env_remove("HF_HUB_CACHE");
         command.env("HF_HOME", home).env("HF_ENDPOINT", format!("http://127.0.0.1:{}", self.port));
         command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");

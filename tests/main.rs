@@ -17,4 +17,5 @@ mod night;
 mod readme;
 mod resume;
 mod streams;
+mod terminal;
 mod tiny;

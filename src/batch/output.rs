@@ -143,7 +143,7 @@ impl Output {
         extension: &'static str,
     ) -> Result<Self, WriteError> {
         let n = inputs.len();
-        let several = n > 1 || arguments.iter().any(|argument| is_folder(argument, inputs));
+        let several = is_several(arguments, inputs);
         let Some(path) = path else {
             return if n > 1 { Err(WriteError::Several { n }) } else { Ok(Self::Stdout(state())) };
         };
@@ -208,8 +208,7 @@ impl Output {
     ) -> Result<Self, WriteError> {
         let Some(path) = path else { return Ok(Self::Stdout(None)) };
         let location = Location::of(path);
-        let several = inputs.len() > 1 || arguments.iter().any(|a| is_folder(a, inputs));
-        if several || location.is_folder() {
+        if takes_several(path, arguments, inputs) {
             return Ok(Self::Folder(extension, Store::open(path, &Place::untouched)?));
         }
         let (name, store) = Store::open_around(&location, &Place::untouched)?;
@@ -412,6 +411,17 @@ impl Store {
     }
 }
 
+/// Whether this path would name a folder for reports, or a prefix.
+#[must_use]
+pub fn takes_several(path: &Path, arguments: &[PathBuf], inputs: &[Input]) -> bool {
+    is_several(arguments, inputs) || Location::of(path).is_folder()
+}
+
+/// Whether there are several documents, or could be.
+fn is_several(arguments: &[PathBuf], inputs: &[Input]) -> bool {
+    inputs.len() > 1 || arguments.iter().any(|argument| is_folder(argument, inputs))
+}
+
 /// Whether an argument means what is in a folder, or below the prefix of a URI.
 fn is_folder(argument: &Path, inputs: &[Input]) -> bool {
     match Location::of(argument) {
@@ -457,7 +467,9 @@ fn state() -> Option<Place> {
     state_dir().map(|dir| Place::new(&dir))
 }
 
-fn state_dir() -> Option<PathBuf> {
+/// The folder of what is kept between runs, where the environment tells of one.
+#[must_use]
+pub fn state_dir() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|dir| !dir.is_empty());
     let dir = folder("XDG_STATE_HOME")
         .or_else(|| folder("LOCALAPPDATA"))

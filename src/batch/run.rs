@@ -72,6 +72,8 @@ pub trait Watch: Sync {
     fn began(&self, at: usize, input: &Input);
     /// Something happened to it.
     fn event(&self, at: usize, event: &Event<'_>);
+    /// Its report is about to be written, perhaps to where bars are.
+    fn writes(&self, at: usize);
     /// It is done; the report is there unless it was before, or could not be made.
     fn ended(&self, at: usize, outcome: &Outcome, report: Option<&Report>);
 }
@@ -355,6 +357,7 @@ impl Batch<'_> {
             let finish = |mut report: Report| {
                 report.timings.extract_secs = extract_secs;
                 report.timings.total_secs = since.elapsed().as_secs_f64();
+                watch.writes(at);
                 self.write(input, &report, &mut said)?;
                 Ok(report)
             };

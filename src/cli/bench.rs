@@ -12,7 +12,7 @@ use longsum::model::Decoder;
 use longsum::report::plot::{Line, Plot};
 use serde::Serialize;
 
-use super::args::{Bench, EvalFormat};
+use super::args::{Bench, EvalFormat, Loudness};
 use super::exit::Exit;
 use super::progress::Progress;
 
@@ -35,8 +35,8 @@ struct Row {
 }
 
 /// Measures every cache, streaming and re-computation in turn.
-pub fn run(args: &Bench) -> Result<Exit> {
-    let progress = Progress::new(args.quiet);
+pub fn run(args: &Bench, loudness: Loudness) -> Result<Exit> {
+    let progress = Progress::new(loudness);
     let (decoder, model) = match &args.random_weights {
         Some(path) => {
             let spec = config::read(path)?;

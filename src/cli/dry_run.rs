@@ -1,7 +1,6 @@
 //! `--dry-run`: what a run would do, and how long it would take.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use anyhow::Result;
 use longsum::batch::output::to_stdout;
@@ -10,6 +9,7 @@ use longsum::summary::{Estimate, Speed, estimate, probe};
 
 use super::exit::Exit;
 use super::plain;
+use super::progress::human;
 
 /// What would become of a document.
 enum Plan {
@@ -93,13 +93,4 @@ fn table(rows: &[(String, Plan)], speed: &Speed) -> String {
         speed.writing.map_or(String::new(), |rate| format!(", writing {rate:.0} tokens/s"))
     );
     text
-}
-
-/// About how long, for people.
-fn human(time: Duration) -> String {
-    match time.as_secs() {
-        0..=119 => format!("{} s", time.as_secs().max(1)),
-        secs @ 120..=7199 => format!("{} min", secs.div_ceil(60)),
-        secs => format!("{:.1} h", Duration::from_secs(secs).as_secs_f64() / 3600.0),
-    }
 }

@@ -10,7 +10,7 @@ use longsum::eval::{Evaluation, Made, Set, evaluate, set};
 use longsum::report::{Checks, Citation, Summary};
 use longsum::summary::{Options, Reader, summaries};
 
-use super::args::{Eval, EvalFormat};
+use super::args::{Eval, EvalFormat, Loudness};
 use super::exit::{self, Exit};
 use super::progress::Progress;
 
@@ -41,10 +41,9 @@ fn made(
 }
 
 /// Scores every set of the folder, one after the other.
-pub fn run(args: &Eval) -> Result<Exit> {
-    let progress = Progress::new(false);
-    let (loaded, revision) = super::load(&args.model, &progress)?;
-    let about = batch::about(&loaded, &args.model, revision);
+pub fn run(args: &Eval, loudness: Loudness) -> Result<Exit> {
+    let progress = Progress::new(loudness);
+    let (loaded, about) = super::load(&args.model, &progress)?;
     let reader = batch::reader(&loaded, &about);
     let options = Options { n_sink: args.sinks, ..Options::default() };
     let mut sets = Vec::new();

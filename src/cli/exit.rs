@@ -1,17 +1,21 @@
 //! How the program ends: exit codes, and errors as people see them.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Command;
 use longsum::batch::{InputError, PartsError, RunError, ShardError, WriteError};
 use longsum::eval::SetError;
 use longsum::load::LoadError;
+use longsum::load::known::KNOWN;
 use longsum::model::ModelError;
 use longsum::prompt::PromptError;
 use longsum::report::Entry;
 use longsum::summary::SummaryError;
 
-use super::say;
+use super::config::ConfigError;
+use super::{args, near, say};
 
 /// What the exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,21 @@ pub enum Failure {
     NoSuchModel {
         /// What was asked for.
         id: String,
+    },
+    /// Text does not say whether it still stands.
+    #[error("reports in a folder cannot be text")]
+    TextForFolder,
+    /// Of no use.
+    #[error("--ocr-language {languages} says in which languages pages are that nobody reads")]
+    NoOcr {
+        /// What was asked for.
+        languages: String,
+    },
+    /// A command that does not exist.
+    #[error("there is no command `{name}`")]
+    NoSuchCommand {
+        /// What was asked for.
+        name: String,
     },
     /// A text of which nothing can be predicted.
     #[error("`{uri}` has fewer than two tokens: nothing can be predicted")]
@@ -180,8 +199,17 @@ pub fn tell(error: &anyhow::Error) {
     say(&told(error));
 }
 
-fn hint(error: &anyhow::Error) -> Option<String> {
+/// The way out of an error, where there is one.
+pub fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(e) = error.downcast_ref::<InputError>() {
+        return match e {
+            InputError::Path { path, source } if source.kind() == ErrorKind::NotFound => {
+                near::hint(path).or_else(|| e.hint())
+            }
+            e => e.hint(),
+        };
+    }
+    if let Some(e) = error.downcast_ref::<ConfigError>() {
         return e.hint();
     }
     if let Some(e) = error.downcast_ref::<SetError>() {
@@ -214,9 +242,19 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         }
         Failure::Storage { names, .. } => Some(format!("there are {names}")),
         Failure::TooShort { .. } | Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,
-        Failure::NoSuchModel { .. } => Some(
-            "leave --model out for the built-in one, or give a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name"
+        Failure::TextForFolder => {
+            Some("ask for json, md or html, or for one document without -o".to_owned())
+        }
+        Failure::NoOcr { .. } => Some("name the program too: --ocr ocrmypdf".to_owned()),
+        Failure::NoSuchCommand { name } => {
+            let command = args::command(true);
+            let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+            near::of(name, names).map(|near| format!("did you mean `{near}`?"))
+        }
+        Failure::NoSuchModel { id } => Some(match near::of(id, KNOWN.map(|known| known.name)) {
+            Some(near) => format!("did you mean `{near}`? `longsum models` lists short names"),
+            None => "leave --model out for the built-in one, or give a short name that `longsum models` lists, a GGUF file, a folder of safetensors, or a Hugging Face id such as org/name"
                 .to_owned(),
-        ),
+        }),
     }
 }

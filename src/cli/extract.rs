@@ -11,7 +11,7 @@ use super::exit::{self, Exit};
 /// Reads every document asked for and writes what was found in it.
 pub fn run(args: &Extract) -> Result<Exit> {
     let (place, reading) = (&args.place, &args.reading);
-    let (how, isolate) = (super::how(reading), super::isolate(reading)?);
+    let (how, isolate) = (super::how(reading)?, super::isolate(reading)?);
     let inputs = super::find(place, &isolate)?.inputs;
     let extension = match args.format {
         ExtractFormat::Json => "json",

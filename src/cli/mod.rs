@@ -2,18 +2,24 @@
 
 mod args;
 mod bench;
+mod config;
+mod doctor;
 mod dry_run;
 mod eval;
 mod exit;
 mod extract;
+mod manual;
 mod models;
+mod near;
 mod parts;
 mod ppl;
 mod progress;
 mod signals;
 mod table;
+mod terminal;
 mod worker;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -23,24 +29,28 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use candle_core::Device;
-use clap::Parser;
-use longsum::batch::output::to_stdout;
+use longsum::batch::output::{takes_several, to_stdout};
 use longsum::batch::{
     self, Batch, Found, Input, Isolate, Limits, Output, RunError, Search, isolate,
 };
 use longsum::document;
 use longsum::load::Loaded;
 use longsum::load::hub::{Download, HubId};
+use longsum::load::known::Known;
 use longsum::memory;
-use longsum::model::Together;
+use longsum::model::{Together, packed};
 use longsum::prompt::Prompts;
-use longsum::report::{self, Entry, Model, RUN_SCHEMA, Report, Run, RunTimings, Tool};
+use longsum::report::{self, Entry, Model, RUN_SCHEMA, Report, Run, RunTimings, Tool, plain};
 use longsum::stream::Decoding;
 use longsum::summary::{Evidence, Options, Reader, check};
 
-use args::{Args, Command, Job, SchemaOf, Streams};
+use args::{Args, Command, Job, Loudness, SchemaOf, Streams};
+use config::{Row, Settings};
 use exit::{Exit, Failure};
-use progress::Progress;
+use progress::{Progress, counted};
+
+/// How this program asks itself to read one document.
+const READ_ONE: &str = "read-one";
 
 /// Tokens that streams are fed together at most: enough to keep a device busy, and no more, so that
 /// replies do not wait long behind the chunks of others.
@@ -48,33 +58,91 @@ const N_ROWS: usize = 2048;
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
+    let argv = commands_first(std::env::args_os().collect());
+    // Started for every document: no settings are its business.
+    if argv.get(1).is_some_and(|arg| arg == READ_ONE) {
+        return end(isolate::serve().map(|()| Exit::Done).map_err(Into::into));
+    }
+    let settings = Settings::read(&args::command(true));
+    let all = argv.iter().any(|arg| arg == "--help-all");
+    let mut command = args::command(all);
+    if let Ok(settings) = &settings {
+        command = settings.apply(command);
+    }
+    let (args, matches) = match Args::of(&mut command, argv) {
+        Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
+            if let Some(variable) = args::variable_of(&error) {
+                say(&format!(" hint: see what is in the variable {variable}"));
+            }
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
+    let loudness = args.loudness;
+    // What needs no settings works without them, above all what tells what is wrong with them.
     let result = match args.command {
-        Some(Command::Schema { of }) => {
-            let schema = match of {
+        Some(Command::Schema(args)) => {
+            let schema = match args.of {
                 SchemaOf::Summary => report::schema::<Report>(),
                 SchemaOf::Run => report::schema::<Run>(),
             };
             to_stdout(schema.as_bytes()).map(|()| Exit::Done).map_err(Into::into)
         }
-        Some(Command::Worker(args)) => worker::run(&args),
-        Some(Command::Plan(args)) => parts::plan(&args),
-        Some(Command::Map(args)) => parts::map(&args),
-        Some(Command::Merge(args)) => parts::merge(&args),
-        Some(Command::ReadOne) => isolate::serve().map(|()| Exit::Done).map_err(Into::into),
-        Some(Command::Extract(args)) => extract::run(&args),
-        Some(Command::Eval(args)) => eval::run(&args),
-        Some(Command::Ppl(args)) => ppl::run(&args),
-        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Completions(args)) => manual::completions(&args),
+        Some(Command::Man(args)) => manual::man(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args, settings),
+        Some(Command::Config(args)) => config::run(&args.command),
         Some(Command::Models(args)) => models::run(&args),
-        None => run(&args.job),
+        other => settings.map_err(Into::into).and_then(|settings| {
+            if let Some(warning) = settings.warning() {
+                say(&warning);
+            }
+            match other {
+                Some(Command::Worker(args)) => worker::run(&args, loudness),
+                Some(Command::Plan(args)) => parts::plan(&args, loudness),
+                Some(Command::Map(args)) => parts::map(&args, loudness),
+                Some(Command::Merge(args)) => parts::merge(&args, loudness),
+                Some(Command::Extract(args)) => extract::run(&args),
+                Some(Command::Eval(args)) => eval::run(&args, loudness),
+                Some(Command::Ppl(args)) => ppl::run(&args, loudness),
+                Some(Command::Bench(args)) => bench::run(&args, loudness),
+                _ => {
+                    if loudness.verbose > 0 {
+                        settings
+                            .rows(&command, &matches)
+                            .iter()
+                            .filter_map(Row::told)
+                            .for_each(|row| say(&format!("setting {row}")));
+                    }
+                    run(&args.job, loudness)
+                }
+            }
+        }),
     };
+    end(result)
+}
+
+/// `longsum -q extract FILE` means `longsum extract -q FILE`: how much is said can come first.
+fn commands_first(mut argv: Vec<OsString>) -> Vec<OsString> {
+    let is_loudness = |arg: &OsString| {
+        let arg = arg.to_str().unwrap_or_default();
+        let letters = arg.strip_prefix('-').unwrap_or_default();
+        matches!(arg, "--quiet" | "--verbose")
+            || !letters.is_empty() && letters.chars().all(|c| matches!(c, 'q' | 'v'))
+    };
+    let n = argv.iter().skip(1).take_while(|arg| is_loudness(arg)).count();
+    let command = argv.get(n + 1).and_then(|arg| arg.to_str());
+    let is_command =
+        |name: &str| args::command(true).find_subcommand(name).is_some() || name == "help";
+    if n > 0 && command.is_some_and(is_command) {
+        argv[1..n + 2].rotate_right(1);
+    }
+    argv
+}
+
+/// Says what went wrong, and gives the exit code.
+fn end(result: Result<Exit>) -> ExitCode {
     match (result, signals::number()) {
         // All was done before the signal came.
         (Ok(Exit::Done), _) => Exit::Done.into(),
@@ -88,12 +156,13 @@ pub fn main() -> ExitCode {
 }
 
 /// Summarizes every document asked for.
-fn run(job: &Job) -> Result<Exit> {
+fn run(job: &Job, loudness: Loudness) -> Result<Exit> {
     let isolate = isolate(&job.reading)?;
     let found = find(&job.place, &isolate)?;
     let mut inputs = found.inputs;
-    let format = report::Format::from(job.format);
     let (path, arguments) = (job.place.output.as_deref(), &job.place.inputs);
+    let is_folder = path.is_some_and(|path| takes_several(path, arguments, &inputs));
+    let format = terminal::format(&job.shape, path.filter(|_| !is_folder), is_folder)?;
     let extension = format.extension();
     // Where reports go is the same for every shard.
     let output = if job.dry_run {
@@ -105,7 +174,7 @@ fn run(job: &Job) -> Result<Exit> {
     if let (Some(shard), Some(archive)) = (job.shard, &archive) {
         inputs = shard.pick(&archive.n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
     }
-    let context = Context::new(&job.making, &job.reading, job.quiet)?.with_care(&job.care);
+    let context = Context::new(&job.making, &job.reading, loudness)?.with_care(&job.care);
     let started = Instant::now();
     let n_streams = match job.streams {
         None => NonZeroUsize::MIN,
@@ -130,6 +199,9 @@ fn run(job: &Job) -> Result<Exit> {
         gates: job.gates.fail_on.clone(),
         ..context.batch(&output)
     };
+    context
+        .progress
+        .explain(|| format!("{}, {} at once", counted(inputs.len(), "documents"), batch.n_jobs));
     if job.dry_run {
         return dry_run::run(&batch, &inputs);
     }
@@ -196,13 +268,16 @@ struct Context {
 }
 
 impl Context {
-    fn new(making: &args::Making, reading: &args::Reading, quiet: bool) -> Result<Self> {
-        let progress = Progress::new(quiet);
+    fn new(
+        making: &args::Making,
+        reading: &args::Reading,
+        loudness: args::Loudness,
+    ) -> Result<Self> {
+        let progress = Progress::new(loudness);
         let options = options(making, reading)?;
-        let (loaded, revision) = load(&making.model, &progress)?;
-        let about = batch::about(&loaded, &making.model, revision);
+        let (loaded, about) = load(&making.model, &progress)?;
         check(&batch::reader(&loaded, &about), &options)?;
-        let (how, isolate) = (how(reading), isolate(reading)?);
+        let (how, isolate) = (how(reading)?, isolate(reading)?);
         // From here on there is something to save.
         signals::listen()?;
         Ok(Self { progress, loaded, about, options, how, isolate, care: None })
@@ -268,10 +343,13 @@ fn find(place: &args::Where, isolate: &Isolate) -> Result<Found> {
 }
 
 /// How documents are read.
-fn how(reading: &args::Reading) -> document::Reading {
+fn how(reading: &args::Reading) -> Result<document::Reading> {
     let language = reading.ocr_language.clone();
+    if let (Some(languages), None) = (&language, &reading.ocr) {
+        return Err(Failure::NoOcr { languages: languages.clone() }.into());
+    }
     let ocr = reading.ocr.clone().map(|program| document::Ocr { program, language });
-    document::Reading { password: reading.password.clone(), ocr }
+    Ok(document::Reading { password: reading.password.clone(), ocr })
 }
 
 /// Where documents are read: in this program once more.
@@ -281,7 +359,7 @@ fn isolate(reading: &args::Reading) -> Result<Isolate> {
     let program = if this.exists() { this.to_owned() } else { std::env::current_exe()? };
     Ok(Isolate {
         program,
-        args: vec!["read-one".into()],
+        args: vec![READ_ONE.into()],
         limits: Limits { n_secs: reading.n_secs(), n_mib: Some(reading.n_mib()) },
     })
 }
@@ -310,14 +388,44 @@ fn options(making: &args::Making, reading: &args::Reading) -> Result<Options> {
     })
 }
 
-/// The model of that name, and the revision it came in.
-fn load(id: &str, progress: &Progress) -> Result<(Loaded, Option<String>)> {
-    if id == args::BUILTIN {
-        return Ok((Loaded::builtin(&Device::Cpu)?, None));
-    }
-    let (path, revision) = find_model(id, progress)?;
-    let open = || Loaded::open(&path, &Device::Cpu).map_err(anyhow::Error::from);
-    Ok((progress.while_loading(id, open)?, revision))
+/// The model of that name, and what a report says of it.
+fn load(id: &str, progress: &Progress) -> Result<(Loaded, Model)> {
+    let started = Instant::now();
+    let (loaded, about) = if id == args::BUILTIN {
+        let loaded = Loaded::builtin(&Device::Cpu)?;
+        let about = batch::about(&loaded, id, None);
+        (loaded, about)
+    } else {
+        // A short name says less than the repository.
+        let short = Known::of(id).filter(|_| !Path::new(id).exists());
+        let id = short.map_or(id, |known| known.repo);
+        let (path, revision) = find_model(id, progress)?;
+        let open = || Loaded::open(&path, &Device::Cpu).map_err(anyhow::Error::from);
+        let loaded = progress.while_loading(id, open)?;
+        let about = batch::about(&loaded, id, revision);
+        (loaded, about)
+    };
+    progress.explain(|| {
+        format!(
+            "model {}: {}{}, {}, loaded in {:.2} s; runs on {} with {} threads, {} instructions",
+            about.id,
+            about.architecture,
+            about.quantization.as_ref().map_or(String::new(), |how| format!(", {how}")),
+            if loaded.extractor.is_some() { "chooses sentences" } else { "writes" },
+            started.elapsed().as_secs_f64(),
+            about.device,
+            n_threads(),
+            packed::instructions(),
+        )
+    });
+    Ok((loaded, about))
+}
+
+/// Threads that compute.
+fn n_threads() -> usize {
+    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok());
+    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    asked.filter(|&n| n > 0).unwrap_or(n_cores)
 }
 
 /// A path as it is; otherwise a Hugging Face id.
@@ -348,12 +456,4 @@ fn find_model(id: &str, progress: &Progress) -> Result<(PathBuf, Option<String>)
 /// Writes to standard error, which may be closed.
 fn say(lines: &str) {
     let _ = writeln!(std::io::stderr(), "{}", plain(lines));
-}
-
-/// Names and documents can hold anything: nothing in them may steer a terminal.
-fn plain(text: &str) -> String {
-    // Control characters, but also those that turn the direction of what follows.
-    let turns = |c| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let is_safe = |c: char| !turns(c) && (!c.is_control() || matches!(c, '\n' | '\t'));
-    text.chars().map(|c| if is_safe(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }

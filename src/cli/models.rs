@@ -1,12 +1,17 @@
-//! `longsum models --plan`: what a model would need, told from its configuration.
+//! `longsum models`: models by their short names, and what a model would need, told from its
+//! configuration.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::Result;
 use longsum::batch::output::to_stdout;
 use longsum::cache::Layout;
 use longsum::load::config;
+use longsum::load::hub::HubId;
+use longsum::load::known::{KNOWN, Known};
 use longsum::measure::{Memory, STORAGES, Storage, memory};
+use longsum::memory::available_bytes;
 use longsum::model::{Sight, Spec};
 use serde::Serialize;
 use serde_json::json;
@@ -23,9 +28,117 @@ struct Row {
     total_bytes: u64,
 }
 
-/// Prints what the model needs, for each way to store its weights.
+/// A model that has a short name, as it would be here.
+#[derive(Debug, Serialize)]
+struct Listed {
+    name: &'static str,
+    repository: &'static str,
+    licence: &'static str,
+    gated: bool,
+    n_params: u64,
+    /// Two bytes for each weight.
+    download_bytes: u64,
+    memory_bytes: u64,
+    /// Absent where the system does not tell how much there is.
+    fits: Option<bool>,
+    in_cache: bool,
+}
+
+/// What one document takes: the room that instruction and rolling summary are pinned in, and the
+/// window behind a chunk of 1,024 tokens, are about these.
+const N_SINK: usize = 512;
+const N_WINDOW: usize = 1536;
+const N_CHUNK: usize = 1024;
+
+/// What a model needs for one document at a time, its weights as they are in a folder of bf16.
+pub fn usual_memory(spec: &Spec, storage: Storage) -> Result<Memory> {
+    let layout = Layout::new(N_SINK, N_WINDOW, N_CHUNK)?;
+    Ok(memory(spec, &layout, storage, 4, 1))
+}
+
+/// How matrices of a folder of bf16 are stored.
+pub const BF16: Storage = STORAGES[2];
+
+/// Prints the models that have short names, or what one needs.
 pub fn run(args: &Models) -> Result<Exit> {
-    let spec = config::read(&args.plan)?;
+    match &args.plan {
+        Some(config) => plan(args, config),
+        None => list(args.format),
+    }
+}
+
+fn list(format: EvalFormat) -> Result<Exit> {
+    let available = available_bytes();
+    let listed = |known: &Known| -> Result<Listed> {
+        let memory = usual_memory(&known.spec()?, BF16)?;
+        Ok(Listed {
+            name: known.name,
+            repository: known.repo,
+            licence: known.licence,
+            gated: known.is_gated,
+            n_params: memory.n_params,
+            download_bytes: 2 * memory.n_params,
+            memory_bytes: memory.n_bytes(),
+            fits: available.map(|n| memory.n_bytes() <= n),
+            in_cache: HubId::parse(known.repo).is_some_and(|id| id.find().is_some()),
+        })
+    };
+    let models = KNOWN.iter().map(listed).collect::<Result<Vec<_>>>()?;
+    let text = match format {
+        EvalFormat::Table => listing(&models, available),
+        EvalFormat::Json => {
+            let all = json!({ "available_bytes": available, "models": models });
+            serde_json::to_string_pretty(&all)? + "\n"
+        }
+    };
+    to_stdout(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn listing(models: &[Listed], available: Option<u64>) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{:<14} {:>8} {:>9} {:>10}  {:<5} {:<8} licence",
+        "name", "weights", "download", "memory", "fits", "here"
+    );
+    let _ = writeln!(
+        text,
+        "{:<14} {:>8} {:>9} {:>10}  {:<5} {:<8} as longsum; chooses sentences, writes nothing",
+        "builtin", "", "", "", "yes", "yes"
+    );
+    for model in models {
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let billions = model.n_params as f64 / 1e9;
+        let fits = model.fits.map_or("?", |fits| if fits { "yes" } else { "no" });
+        let _ = writeln!(
+            text,
+            "{:<14} {:>6.2} B {:>6} GB {:>7} GB  {fits:<5} {:<8} {}{}",
+            model.name,
+            billions,
+            gb(model.download_bytes),
+            gb(model.memory_bytes),
+            if model.in_cache { "in cache" } else { "no" },
+            model.licence,
+            if model.gated { ", to be accepted on the hub" } else { "" },
+        );
+    }
+    let half = available.map_or(u64::MAX, |n| n / 2);
+    let is_easy = |model: &&Listed| !model.gated && model.memory_bytes <= half;
+    let takes = models.iter().rfind(is_easy);
+    let there = available.map_or(String::new(), |n| format!("; {} GB are free here", gb(n)));
+    let _ = writeln!(
+        text,
+        "\nMemory is for one document at a time on a CPU{there}.\nA GGUF file of the same model takes a quarter to a half. Names and licences are as\nlongsum knows them; the hub was not asked.\nUse one:  longsum report.pdf --model {}",
+        takes.map_or("NAME", |model| model.name)
+    );
+    text
+}
+
+/// Prints what the model needs, for each way to store its weights.
+fn plan(args: &Models, config: &Path) -> Result<Exit> {
+    let spec = config::read(config)?;
     let window = args.window.unwrap_or_else(|| spec.context.saturating_sub(args.sinks).max(1));
     let layout = Layout::new(args.sinks, window, args.chunk)?;
     let wanted = |storage: &&Storage| args.storage.as_deref().is_none_or(|s| s == storage.name);
@@ -62,8 +175,9 @@ pub fn run(args: &Models) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Billions of bytes.
 #[expect(clippy::cast_precision_loss, reason = "for people")]
-fn gb(n_bytes: u64) -> String {
+pub fn gb(n_bytes: u64) -> String {
     format!("{:.2}", n_bytes as f64 / 1e9)
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::slice;
 
 use anyhow::Result;
+use longsum::batch::output::takes_several;
 use longsum::batch::{
     Batch, Input, Output, PartOf, Place, RunError, Shard, Store, WriteError, read_parts,
 };
@@ -14,9 +15,9 @@ use longsum::report::{Facts, Report};
 use longsum::summary::parts;
 use serde::{Deserialize, Serialize};
 
-use super::args::{Making, Map, Merge, Plan, Reading};
+use super::args::{Loudness, Making, Map, Merge, Plan, Reading};
 use super::exit::{Exit, Failure};
-use super::{Context, say};
+use super::{Context, say, terminal};
 
 /// Name of the format.
 const SCHEMA: &str = "longsum.plan.v1";
@@ -43,11 +44,11 @@ struct Part {
 }
 
 /// Says which parts a document has.
-pub fn plan(args: &Plan) -> Result<Exit> {
+pub fn plan(args: &Plan, loudness: Loudness) -> Result<Exit> {
     let input = Input::at(&args.file);
     let (arguments, inputs) = (slice::from_ref(&args.file), slice::from_ref(&input));
     let output = Output::new(args.output.as_deref(), arguments, inputs, "json")?;
-    let context = Context::new(&args.making, &args.reading, true)?;
+    let context = Context::new(&args.making, &args.reading, Loudness { quiet: true, ..loudness })?;
     let batch = context.batch(&output);
     let document = batch.read(&input)?;
     let of = parts(&context.reader(), &document, &context.options)?;
@@ -106,7 +107,7 @@ impl PlanFile {
 }
 
 /// Reads one part.
-pub fn map(args: &Map) -> Result<Exit> {
+pub fn map(args: &Map, loudness: Loudness) -> Result<Exit> {
     let plan = PlanFile::read(&args.plan)?;
     let n_parts = plan.parts.len();
     let part = match args.part.as_str() {
@@ -125,7 +126,7 @@ pub fn map(args: &Map) -> Result<Exit> {
     let part = PartOf { key: plan.key.clone(), part, n_parts };
     let store = Store::open(&args.output, &Place::new)?;
     if part.read(&store).is_ok() {
-        if !args.quiet {
+        if !loudness.quiet {
             say(&format!(
                 "{}: it is there and still stands",
                 store.path_of(&part.name()).display()
@@ -135,7 +136,7 @@ pub fn map(args: &Map) -> Result<Exit> {
     }
     store.check()?;
     let output = Output::Folder("jsonl", store);
-    let context = Context::new(&plan.making, &plan.reading, args.quiet)?.with_care(&args.care);
+    let context = Context::new(&plan.making, &plan.reading, loudness)?.with_care(&args.care);
     let batch = context.batch(&output);
     let (input, document) = (plan.input(), plan.document(&batch)?);
     let bar = context.progress.one(&input.name());
@@ -152,21 +153,24 @@ fn warn(input: &Input, warnings: &[String]) {
 }
 
 /// Makes the report from all parts.
-pub fn merge(args: &Merge) -> Result<Exit> {
+pub fn merge(args: &Merge, loudness: Loudness) -> Result<Exit> {
     let plan = PlanFile::read(&args.plan)?;
     let input = plan.input();
-    let format = longsum::report::Format::from(args.format);
     let (arguments, inputs) = (slice::from_ref(&plan.document), slice::from_ref(&input));
+    let path = args.output.as_deref();
+    let is_folder = path.is_some_and(|path| takes_several(path, arguments, inputs));
+    let format = terminal::format(&args.shape, path.filter(|_| !is_folder), is_folder)?;
     let output = Output::new(args.output.as_deref(), arguments, inputs, format.extension())?;
     let notes = Store::open(&args.notes, &Place::new)?;
     let steps = read_parts(&notes, &plan.key, plan.parts.len())?;
-    let context = Context::new(&plan.making, &plan.reading, args.quiet)?.with_care(&args.care);
+    let context = Context::new(&plan.making, &plan.reading, loudness)?.with_care(&args.care);
     let batch = context.batch(&output);
     let document = plan.document(&batch)?;
     let bar = context.progress.one(&input.name());
     let finish = |report: Report| {
         let file = || args.output.clone().unwrap_or_default();
         let failed = |source| WriteError::File { path: file(), source };
+        bar.clear();
         output.write(&input, format.render(&report).map_err(failed)?.as_bytes())?;
         Ok(report)
     };

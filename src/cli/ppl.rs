@@ -9,7 +9,7 @@ use longsum::measure::{Attention, Scored, losses, perplexity};
 use longsum::report::plot::{Line, Plot};
 use serde::Serialize;
 
-use super::args::{AttentionKind, EvalFormat, Ppl};
+use super::args::{AttentionKind, EvalFormat, Loudness, Ppl};
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
 
@@ -46,15 +46,15 @@ struct Setting {
 const SINK: &str = "<|sink|>";
 
 /// Scores the text in every setting asked for.
-pub fn run(args: &Ppl) -> Result<Exit> {
+pub fn run(args: &Ppl, loudness: Loudness) -> Result<Exit> {
     let input = match args.file.to_str() {
         Some("-") => Input::Stdin,
         _ => Input::File { path: args.file.clone(), root: None },
     };
-    let progress = Progress::new(args.quiet);
+    let progress = Progress::new(loudness);
     let document = super::isolate(&args.reading)?.read(
         &input,
-        &super::how(&args.reading),
+        &super::how(&args.reading)?,
         args.reading.pages,
         &|| false,
     )?;

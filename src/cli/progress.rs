@@ -10,6 +10,7 @@ use longsum::batch::{Input, Outcome, Watch};
 use longsum::event::Event;
 use longsum::report::{Fate, Report, Status};
 
+use super::args::Loudness;
 use super::{exit, plain, say};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -17,12 +18,21 @@ const TICK: Duration = Duration::from_millis(100);
 /// Draws what happens.
 pub struct Progress {
     quiet: bool,
+    /// 1 says what is done and why, 2 each step of it.
+    verbose: u8,
 }
 
 impl Progress {
-    /// Bars and closing lines, or neither.
-    pub fn new(quiet: bool) -> Self {
-        Self { quiet }
+    /// Bars and closing lines, or neither, or more.
+    pub fn new(loudness: Loudness) -> Self {
+        Self { quiet: loudness.quiet, verbose: loudness.verbose }
+    }
+
+    /// Says what is done and why, if somebody wants to know.
+    pub fn explain(&self, line: impl FnOnce() -> String) {
+        if self.verbose > 0 {
+            say(&line());
+        }
     }
 
     /// Says a line, unless nothing is to be said.
@@ -63,7 +73,7 @@ impl Progress {
         if self.quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        OneBar(RefCell::new(DocumentBar::new(bar, name)))
+        OneBar(self.verbose, RefCell::new(DocumentBar::new(bar, name)))
     }
 
     /// Bars for documents, as many as are worked on at once, and one for all of them.
@@ -77,7 +87,7 @@ impl Progress {
             bar.enable_steady_tick(TICK);
             bar
         });
-        Documents { quiet: self.quiet, screen, all, bars: Mutex::default() }
+        Documents { quiet: self.quiet, verbose: self.verbose, screen, all, bars: Mutex::default() }
     }
 
     fn bar(&self, len: Option<u64>, template: &str) -> ProgressBar {
@@ -96,23 +106,28 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// The bar of the only document.
-pub struct OneBar(RefCell<DocumentBar>);
+pub struct OneBar(u8, RefCell<DocumentBar>);
 
 impl OneBar {
     /// Takes in what happened.
     pub fn event(&self, event: &Event<'_>) {
-        self.0.borrow_mut().event(event);
+        let mut bar = self.1.borrow_mut();
+        bar.event(event);
+        if let Some(line) = bar.explained(event, self.0) {
+            bar.bar.suspend(|| say(&line));
+        }
     }
 
     /// Takes the bar away.
     pub fn clear(&self) {
-        self.0.borrow().bar.finish_and_clear();
+        self.1.borrow().bar.finish_and_clear();
     }
 }
 
 /// Bars of all documents.
 pub struct Documents {
     quiet: bool,
+    verbose: u8,
     screen: MultiProgress,
     all: Option<ProgressBar>,
     bars: Mutex<HashMap<usize, DocumentBar>>,
@@ -123,8 +138,12 @@ impl Documents {
         self.screen.suspend(|| say(line));
     }
 
-    fn bar_of(&self, at: usize) -> Option<DocumentBar> {
-        self.bars.lock().unwrap_or_else(PoisonError::into_inner).remove(&at)
+    fn take_away(&self, at: usize) {
+        let bar = self.bars.lock().unwrap_or_else(PoisonError::into_inner).remove(&at);
+        if let Some(bar) = bar {
+            bar.bar.finish_and_clear();
+            self.screen.remove(&bar.bar);
+        }
     }
 }
 
@@ -156,13 +175,17 @@ impl Watch for Documents {
             self.say(&format!("{}: goes on after {n_steps} steps of an earlier run", bar.name));
         }
         bar.event(event);
+        if let Some(line) = bar.explained(event, self.verbose) {
+            self.say(&line);
+        }
+    }
+
+    fn writes(&self, at: usize) {
+        self.take_away(at);
     }
 
     fn ended(&self, at: usize, outcome: &Outcome, report: Option<&Report>) {
-        if let Some(bar) = self.bar_of(at) {
-            bar.bar.finish_and_clear();
-            self.screen.remove(&bar.bar);
-        }
+        self.take_away(at);
         if let Some(all) = &self.all {
             all.inc(1);
         }
@@ -180,6 +203,9 @@ impl Watch for Documents {
                 self.say(&exit::told_with(&error.to_string(), error.hint().as_deref()));
             }
             (None, Some(report)) if !self.quiet && report.status != Status::Failed => {
+                if self.verbose > 0 {
+                    self.say(&stages(&entry.document, report));
+                }
                 self.say(&closing(&entry.document, report));
             }
             (None, None) if !self.quiet && self.all.is_none() => {
@@ -193,20 +219,27 @@ impl Watch for Documents {
     }
 }
 
-/// Tokens and pages so far.
-#[derive(Default)]
+/// How far it is with a document.
 struct Tally {
     n_pages: u32,
+    pages_are: &'static str,
     page: u32,
+    n_chunks: usize,
+    n_done: usize,
     n_tokens: usize,
+    /// Chunks that an earlier run did, and since when others are done.
+    n_before: usize,
+    since: Instant,
+    /// When all chunks will be done, as fast as they were so far.
+    due: Option<Instant>,
 }
 
 /// The bar of one document: pages, tokens per second, time left.
 pub struct DocumentBar {
     bar: ProgressBar,
     name: String,
-    started: Instant,
     tally: Tally,
+    chunk_began: Instant,
 }
 
 impl DocumentBar {
@@ -214,26 +247,28 @@ impl DocumentBar {
         bar.set_style(style("{spinner} {msg}"));
         bar.set_message(format!("{}: reading", plain(name)));
         bar.enable_steady_tick(TICK);
-        Self { bar, name: plain(name), started: Instant::now(), tally: Tally::default() }
+        Self { bar, name: plain(name), tally: Tally::new(0, "", 0), chunk_began: Instant::now() }
     }
 
     /// Takes in what happened.
     pub fn event(&mut self, event: &Event<'_>) {
+        let tally = &mut self.tally;
         match *event {
-            Event::Started { n_pages, n_chunks } => {
-                self.tally.n_pages = n_pages;
-                self.bar.set_style(style("{msg} {wide_bar} {eta} left"));
+            Event::Started { n_pages, pages_are, n_chunks, .. } => {
+                *tally = Tally::new(n_pages, pages_are, n_chunks);
+                self.bar.set_style(style("{msg} {wide_bar} {prefix}"));
                 self.bar.set_length(n_chunks as u64);
-                self.bar.reset_eta();
-                self.started = Instant::now();
             }
-            Event::Resumed { .. } => self.bar.reset_eta(),
+            Event::Resumed { .. } => {}
             Event::ChunkFed { last_page, n_tokens, .. } => {
-                self.tally.page = last_page;
-                self.tally.n_tokens += n_tokens;
+                tally.page = last_page;
+                tally.n_tokens += n_tokens;
             }
-            Event::TokenWritten => self.tally.n_tokens += 1,
-            Event::Rolled { seq, .. } => self.bar.set_position(seq as u64 + 1),
+            Event::TokenWritten => tally.n_tokens += 1,
+            Event::Rolled { seq, .. } => {
+                tally.rolled(seq + 1);
+                self.bar.set_position(seq as u64 + 1);
+            }
             Event::Merging { level, done, n_parts } => {
                 let line = format!(
                     "{}: merging notes, level {}, {} of {n_parts}",
@@ -246,12 +281,105 @@ impl DocumentBar {
                 return;
             }
         }
-        let Tally { n_pages, page, n_tokens } = self.tally;
-        #[expect(clippy::cast_precision_loss, reason = "counts of tokens")]
-        let rate = n_tokens as f64 / self.started.elapsed().as_secs_f64().max(1e-3);
-        self.bar
-            .set_message(format!("{}: page {page} of {n_pages}, {rate:.0} tokens/s", self.name));
+        self.bar.set_message(format!("{}: {}", self.name, self.tally.place()));
+        self.bar.set_prefix(self.tally.left());
     }
+
+    /// The same in lines, for who wants to know: what was decided, and twice, each step.
+    fn explained(&mut self, event: &Event<'_>, verbose: u8) -> Option<String> {
+        let name = &self.name;
+        let line = match *event {
+            Event::Started { n_pages, pages_are, n_chunks, n_sink, n_window, n_at_once }
+                if verbose > 0 =>
+            {
+                self.chunk_began = Instant::now();
+                format!(
+                    "{name}: {} in {}; the model sees {} pinned and the last {n_window}, and is fed {n_at_once} at once",
+                    counted(n_pages as usize, pages_are),
+                    counted(n_chunks, "chunks"),
+                    counted(n_sink, "tokens"),
+                )
+            }
+            Event::Rolled { seq, .. } if verbose > 1 => {
+                let n_secs = self.chunk_began.elapsed().as_secs_f64();
+                self.chunk_began = Instant::now();
+                let place = self.tally.place();
+                format!("{name}: chunk {} took {n_secs:.1} s; {place}", seq + 1)
+            }
+            Event::Merging { level, done, n_parts } if verbose > 1 => {
+                format!("{name}: merging notes, level {}, {} of {n_parts}", level + 1, done + 1)
+            }
+            _ => return None,
+        };
+        Some(line)
+    }
+}
+
+impl Tally {
+    fn new(n_pages: u32, pages_are: &'static str, n_chunks: usize) -> Self {
+        let (page, n_done, n_tokens, n_before) = (0, 0, 0, 0);
+        let since = Instant::now();
+        Self { n_pages, pages_are, page, n_chunks, n_done, n_tokens, n_before, since, due: None }
+    }
+
+    /// Takes in that so many chunks are done.
+    fn rolled(&mut self, n_done: usize) {
+        let took = self.since.elapsed();
+        // What an earlier run did comes in no time, and says nothing of the rest.
+        if self.n_done == self.n_before && took.as_secs_f64() < 1e-3 {
+            (self.n_before, self.n_done, self.n_tokens) = (n_done, n_done, 0);
+            self.since = Instant::now();
+            return;
+        }
+        self.n_done = n_done;
+        let n_new = u32::try_from(n_done - self.n_before).unwrap_or(u32::MAX).max(1);
+        let n_left = u32::try_from(self.n_chunks.saturating_sub(n_done)).unwrap_or(u32::MAX);
+        self.due = (n_left > 0).then(|| Instant::now() + took / n_new * n_left);
+    }
+
+    fn place(&self) -> String {
+        let Self { n_pages, page, n_chunks, n_done, n_tokens, .. } = *self;
+        #[expect(clippy::cast_precision_loss, reason = "counts of tokens")]
+        let rate = n_tokens as f64 / self.since.elapsed().as_secs_f64().max(1e-3);
+        // A text without pages is one page from its beginning to its end.
+        match n_pages {
+            0 | 1 => {
+                format!("chunk {} of {n_chunks}, {rate:.0} tokens/s", (n_done + 1).min(n_chunks))
+            }
+            n => {
+                let unit = self.pages_are.trim_end_matches('s');
+                format!("{unit} {page} of {n}, {rate:.0} tokens/s")
+            }
+        }
+    }
+
+    fn left(&self) -> String {
+        let left = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+        left.map_or(String::new(), |left| format!("about {} left", human(left)))
+    }
+}
+
+/// About how long, for people.
+pub fn human(time: Duration) -> String {
+    match time.as_secs() {
+        0..=119 => format!("{} s", time.as_secs().max(1)),
+        secs @ 120..=7199 => format!("{} min", secs.div_ceil(60)),
+        secs => format!("{:.1} h", Duration::from_secs(secs).as_secs_f64() / 3600.0),
+    }
+}
+
+/// How long each stage took.
+fn stages(name: &str, report: &Report) -> String {
+    let timings = &report.timings;
+    let others =
+        timings.total_secs - timings.extract_secs - timings.prefill_secs - timings.decode_secs;
+    format!(
+        "{name}: {:.2} s to read the file, {:.2} s to feed the model, {:.2} s to write, {:.2} s for the rest",
+        timings.extract_secs,
+        timings.prefill_secs,
+        timings.decode_secs,
+        others.max(0.0)
+    )
 }
 
 /// How it went with a document.
@@ -288,6 +416,6 @@ fn closing(name: &str, report: &Report) -> String {
 }
 
 /// A number with its unit, which is given in the plural.
-fn counted(n: usize, units: &str) -> String {
+pub fn counted(n: usize, units: &str) -> String {
     if n == 1 { format!("1 {}", units.trim_end_matches('s')) } else { format!("{n} {units}") }
 }

@@ -12,7 +12,7 @@ use longsum::report::Report;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::args::Worker;
+use super::args::{Loudness, Worker};
 use super::exit::Exit;
 use super::{Context, say, signals};
 
@@ -46,8 +46,9 @@ enum Answer {
 const TICK: Duration = Duration::from_millis(50);
 
 /// Answers every line, until there are no more.
-pub fn run(args: &Worker) -> Result<Exit> {
-    let context = Context::new(&args.making, &args.reading, true)?.with_care(&args.care);
+pub fn run(args: &Worker, loudness: Loudness) -> Result<Exit> {
+    let loudness = Loudness { quiet: true, ..loudness };
+    let context = Context::new(&args.making, &args.reading, loudness)?.with_care(&args.care);
     let output = Output::new(None, &[], &[Input::Stdin], "json")?;
     let batch = context.batch(&output);
     let lines = lines();

@@ -85,12 +85,11 @@ impl HubId {
     /// [`LoadError::Offline`] if it is not in the cache and downloads are off;
     /// [`LoadError::Download`] if the hub cannot be reached or lacks what is needed.
     pub fn fetch(&self, observe: &mut dyn FnMut(Download<'_>)) -> Result<Fetched, LoadError> {
-        let cache = cache();
-        let repo = Repo::with_revision(self.repo.clone(), RepoType::Model, self.revision.clone());
-        if let Some(path) = self.cached(&cache.repo(repo.clone())) {
-            return Ok(Fetched { revision: commit_of(&path, self.file.as_deref()), path });
+        if let Some(fetched) = self.find() {
+            return Ok(fetched);
         }
-        if offline() {
+        let (cache, repo) = (cache(), self.in_hub());
+        if is_offline() {
             return Err(LoadError::Offline { id: self.repo.clone(), cache: cache.path().clone() });
         }
         let here = cache.repo(repo.clone());
@@ -101,6 +100,17 @@ impl HubId {
         let names = info.siblings.into_iter().map(|s| s.rfilename).filter(inside).collect();
         let path = self.download(&api, &here.pointer_path(&info.sha), &names, observe)?;
         Ok(Fetched { path, revision: Some(info.sha) })
+    }
+
+    /// The model in the cache, if it is there whole.
+    #[must_use]
+    pub fn find(&self) -> Option<Fetched> {
+        let path = self.cached(&cache().repo(self.in_hub()))?;
+        Some(Fetched { revision: commit_of(&path, self.file.as_deref()), path })
+    }
+
+    fn in_hub(&self) -> Repo {
+        Repo::with_revision(self.repo.clone(), RepoType::Model, self.revision.clone())
     }
 
     /// The model as the cache has it, if it is complete.
@@ -326,6 +336,25 @@ impl hf_hub::api::Progress for Observer<'_, '_> {
     }
 }
 
+/// The folder of the cache, and every repository of models in it with the bytes of its files on disk,
+/// by their names.
+#[must_use]
+pub fn in_cache() -> (PathBuf, Vec<(String, u64)>) {
+    let dir = cache().path().clone();
+    let folders = fs::read_dir(&dir).into_iter().flatten().filter_map(Result::ok);
+    let mut repos: Vec<(String, u64)> = folders
+        .filter_map(|folder| {
+            let name = folder.file_name().into_string().ok()?;
+            // Files lie among the blobs, and snapshots are links to them.
+            let blobs = fs::read_dir(folder.path().join("blobs")).ok()?;
+            let n_bytes = blobs.filter_map(|blob| Some(blob.ok()?.metadata().ok()?.len())).sum();
+            Some((name.strip_prefix("models--")?.replace("--", "/"), n_bytes))
+        })
+        .collect();
+    repos.sort();
+    (dir, repos)
+}
+
 fn cache() -> Cache {
     match env::var_os("HF_HUB_CACHE").filter(|v| !v.is_empty()) {
         Some(path) => Cache::new(path.into()),
@@ -333,7 +362,9 @@ fn cache() -> Cache {
     }
 }
 
-fn offline() -> bool {
+/// Whether nothing is to be downloaded: `HF_HUB_OFFLINE`.
+#[must_use]
+pub fn is_offline() -> bool {
     env::var("HF_HUB_OFFLINE")
         .is_ok_and(|v| matches!(v.to_lowercase().as_str(), "1" | "on" | "yes" | "true"))
 }

@@ -5,6 +5,7 @@ pub mod config;
 mod folder;
 mod gguf;
 pub mod hub;
+pub mod known;
 mod names;
 mod open;
 

@@ -11,6 +11,7 @@ mod html;
 mod markdown;
 pub mod plot;
 mod run;
+mod text;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub use gate::{GateError, Gates};
 pub use html::{html, index};
 pub use markdown::markdown;
 pub use run::{Counts, Entry, EntryTimings, Fate, RUN_SCHEMA, Run, RunTimings};
+pub use text::{Look, plain, text};
 
 /// Name of the format, in every report.
 pub const SCHEMA: &str = "longsum.summary.v1";
@@ -39,6 +41,8 @@ pub enum Format {
     Md,
     /// The same to look at, as one page.
     Html,
+    /// The summary alone, in lines of this look. It does not say whether it still stands.
+    Text(Look),
 }
 
 impl Format {
@@ -49,6 +53,7 @@ impl Format {
             Self::Json => "json",
             Self::Md => "md",
             Self::Html => "html",
+            Self::Text(_) => "txt",
         }
     }
 
@@ -64,6 +69,7 @@ impl Format {
                 format!("{}\n{}", markdown(report), Facts::of(report).comment())
             }
             Self::Md => markdown(report),
+            Self::Text(look) => text(report, look),
         };
         text.push('\n');
         Ok(text)

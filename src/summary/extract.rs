@@ -13,7 +13,7 @@ use candle_core::Tensor;
 use super::checks::checks;
 use super::rolling::{begins_part, chunks_of};
 use super::steps::{Answer, Journal, Steps, asked};
-use super::{Options, Reader, SummaryError, blank, cite, n_pages, rate, refusal};
+use super::{Options, Reader, SummaryError, begun, blank, cite, rate, refusal};
 use crate::cache::Layout;
 use crate::document::Document;
 use crate::event::Event;
@@ -383,8 +383,7 @@ impl<'a> Reading<'a> {
         journal: &'a mut dyn Journal,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Self {
-        let n_chunks = chunks.len();
-        observe(Event::Started { n_pages: n_pages(cut.document), n_chunks });
+        observe(begun(cut.document, chunks.len(), scorer.stream.layout()));
         let steps = Steps::new(journal);
         steps.tell(observe);
         Self { cut, chunks, scorer, steps, behind: Vec::new(), n_parts }

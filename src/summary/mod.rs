@@ -266,7 +266,7 @@ pub fn resume(
     }
     let chunks = split(reader, document, &budget);
     let n_tokens = chunks.iter().map(|c| c.n_tokens).sum();
-    observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
+    observe(begun(document, chunks.len(), &budget.layout));
     let mut writer = Writer::new(reader, options, ask, budget, document, &chunks, journal)?;
     writer.steps.tell(observe);
     let all = 0..chunks.len();
@@ -392,7 +392,7 @@ pub fn map(
     let budget = Budget::new(reader, options, ask)?;
     let chunks = split(reader, document, &budget);
     let these = rolling::chunks_of(part, chunks.len(), options.n_parts);
-    observe(Event::Started { n_pages: n_pages(document), n_chunks: chunks.len() });
+    observe(begun(document, chunks.len(), &budget.layout));
     let mut writer = Writer::new(reader, options, ask, budget, document, &chunks, journal)?;
     writer.steps.tell(observe);
     rolling::read(&mut writer, document, &chunks, these, observe)?;
@@ -405,6 +405,17 @@ fn ask<'a>(title: Option<&'a str>, options: &'a Options) -> Ask<'a> {
 
 fn split(reader: &Reader<'_>, document: &Document, budget: &Budget) -> Vec<Chunk> {
     chunk::split(document, budget.n_text, &|text| reader.tokenizer.count(text))
+}
+
+fn begun(document: &Document, n_chunks: usize, layout: &Layout) -> Event<'static> {
+    Event::Started {
+        n_pages: n_pages(document),
+        pages_are: document.source.format.division().as_str(),
+        n_chunks,
+        n_sink: layout.n_sink(),
+        n_window: layout.n_window(),
+        n_at_once: layout.n_chunk(),
+    }
 }
 
 fn n_pages(document: &Document) -> u32 {

@@ -89,6 +89,17 @@ impl Isa {
         })
     }
 
+    /// What people call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "plain",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512 VNNI",
+        }
+    }
+
     /// The best set this processor has.
     pub(super) fn best() -> Self {
         static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();

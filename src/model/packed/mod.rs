@@ -45,6 +45,11 @@ use kernel::{Isa, MAX_WIDTH, Tile};
 use layout::{GROUP, PANEL};
 use team::{Scattered, Team};
 
+/// The instructions that products of quantized matrices use here: `plain`, `AVX2` or `AVX-512 VNNI`.
+pub fn instructions() -> &'static str {
+    Isa::best().name()
+}
+
 /// A quantized matrix, packed for the kernels.
 pub struct PackedMatrix {
     format: BlockFormat,
