@@ -38,6 +38,7 @@ pub mod batch;
 pub mod cache;
 pub mod check;
 pub mod chunk;
+pub mod device;
 pub mod document;
 pub mod eval;
 pub mod event;

@@ -175,9 +175,12 @@ struct Read {
 }
 
 /// How many documents are worth working on at once: one for each core, as far as there is memory for
-/// the streams.
+/// the streams. A GPU does one thing after the other, whoever asks.
 #[must_use]
 pub fn n_jobs(reader: &Reader<'_>, n_inputs: usize) -> NonZeroUsize {
+    if reader.about.device != "cpu" {
+        return NonZeroUsize::MIN;
+    }
     let n_cores = thread::available_parallelism().map_or(1, usize::from);
     let spec = reader.model.spec();
     // Keys and values in 4 bytes, and as much again for the copy to come back to.

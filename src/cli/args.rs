@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use longsum::batch::{Shard, ShardError};
+use longsum::device::Choice;
 use longsum::memory;
 use longsum::report::{self, GateError, Gates};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,19 @@ pub enum ExtractFormat {
     Text,
 }
 
+/// Where the model computes.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct DeviceArgs {
+    /// Where the model computes: auto, cpu, cuda, cuda:N or metal; auto takes a GPU for models that
+    /// write, where there is one and this build knows it
+    #[arg(long, value_name = "DEVICE", env = "LONGSUM_DEVICE", default_value_t = Choice::Auto, help_heading = "Device")]
+    pub device: Choice,
+
+    /// Number type of cache and activations on a GPU [default: what suits it]
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = "Device")]
+    pub dtype: Option<NumberType>,
+}
+
 /// Which documents are read, and where the result goes.
 #[derive(Debug, ClapArgs)]
 pub struct Where {
@@ -188,6 +202,9 @@ pub struct Eval {
     /// Only the first documents of each set
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
+
+    #[command(flatten)]
+    pub on: DeviceArgs,
 }
 
 /// Measures how well a model predicts each next token of a text: perplexity over time, by what it may
@@ -242,6 +259,8 @@ pub struct Ppl {
 
     #[command(flatten)]
     pub reading: Reading,
+    #[command(flatten)]
+    pub on: DeviceArgs,
 
     /// No bars
     #[arg(short, long)]
@@ -300,6 +319,10 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value = "3")]
     pub recomputed: NonZeroUsize,
 
+    /// Measure reading too, in chunks of so many tokens, behind a full window of the largest cache
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub chunks: Vec<NonZeroUsize>,
+
     /// What to print
     #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
     pub format: EvalFormat,
@@ -307,6 +330,9 @@ pub struct Bench {
     /// Where to write a plot
     #[arg(long, value_name = "PATH")]
     pub svg: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub on: DeviceArgs,
 
     /// No bars
     #[arg(short, long)]
@@ -362,7 +388,8 @@ impl Models {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum NumberType {
     /// 32 bits: on a CPU
     F32,
@@ -462,8 +489,10 @@ pub struct Job {
     pub gates: GateArgs,
     #[command(flatten)]
     pub reading: Reading,
+    #[command(flatten)]
+    pub on: DeviceArgs,
 
-    /// Documents that are worked on at once [default: one for each core, if memory allows]
+    /// Documents that are worked on at once [default: one for each core, if memory allows; 1 on a GPU]
     #[arg(short, long, value_name = "N", help_heading = "Many documents")]
     pub jobs: Option<NonZeroUsize>,
 
@@ -514,6 +543,8 @@ pub struct Worker {
     #[command(flatten)]
     pub reading: Reading,
     #[command(flatten)]
+    pub on: DeviceArgs,
+    #[command(flatten)]
     pub care: Care,
 }
 
@@ -536,6 +567,8 @@ pub struct Plan {
     pub making: Making,
     #[command(flatten)]
     pub reading: Reading,
+    #[command(flatten)]
+    pub on: DeviceArgs,
 }
 
 /// Reads one part of a planned document.
@@ -557,6 +590,8 @@ pub struct Map {
 
     #[command(flatten)]
     pub care: Care,
+    #[command(flatten)]
+    pub on: DeviceArgs,
 
     /// No bars, no closing lines; errors and warnings only
     #[arg(short, long)]
@@ -588,6 +623,8 @@ pub struct Merge {
     pub gates: GateArgs,
     #[command(flatten)]
     pub care: Care,
+    #[command(flatten)]
+    pub on: DeviceArgs,
 
     /// No bars, no closing lines; errors and warnings only
     #[arg(short, long)]

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use longsum::batch::{InputError, PartsError, RunError, ShardError, WriteError};
+use longsum::device::{Choice, DeviceError};
 use longsum::eval::SetError;
 use longsum::load::LoadError;
+use longsum::measure::TooLarge;
 use longsum::model::ModelError;
 use longsum::prompt::PromptError;
 use longsum::report::Entry;
@@ -51,6 +53,12 @@ pub enum Failure {
     NoSuchModel {
         /// What was asked for.
         id: String,
+    },
+    /// The built-in model, on another device than its own.
+    #[error("`{device}` was asked for, but the built-in model computes on the CPU")]
+    BuiltinOnGpu {
+        /// What was asked for.
+        device: Choice,
     },
     /// A text of which nothing can be predicted.
     #[error("`{uri}` has fewer than two tokens: nothing can be predicted")]
@@ -202,6 +210,12 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(e) = error.downcast_ref::<RunError>() {
         return e.hint();
     }
+    if let Some(e) = error.downcast_ref::<DeviceError>() {
+        return Some(e.hint());
+    }
+    if let Some(e) = error.downcast_ref::<TooLarge>() {
+        return Some(e.hint());
+    }
     if let Some(ShardError::NoEngine) = error.downcast_ref() {
         return Some("name the shard: --shard 1/8".to_owned());
     }
@@ -211,6 +225,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     match error.downcast_ref::<Failure>()? {
         Failure::Plan { .. } | Failure::Changed { .. } => {
             Some("make a new one with `longsum plan`".to_owned())
+        }
+        Failure::BuiltinOnGpu { .. } => {
+            Some("leave --device out, or name a model that writes with --model".to_owned())
         }
         Failure::Storage { names, .. } => Some(format!("there are {names}")),
         Failure::TooShort { .. } | Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,

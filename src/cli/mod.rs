@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod device;
 mod dry_run;
 mod eval;
 mod exit;
@@ -22,7 +23,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use candle_core::Device;
 use clap::Parser;
 use longsum::batch::output::to_stdout;
 use longsum::batch::{
@@ -37,7 +37,8 @@ use longsum::report::{self, Entry, Model, RUN_SCHEMA, Report, Run, RunTimings, T
 use longsum::stream::Decoding;
 use longsum::summary::{Evidence, Options, Reader, check};
 
-use args::{Args, Command, Job, SchemaOf};
+use args::{Args, Command, DeviceArgs, Job, SchemaOf};
+use device::Wanted;
 use exit::{Exit, Failure};
 use progress::Progress;
 
@@ -100,7 +101,9 @@ fn run(job: &Job) -> Result<Exit> {
     if let (Some(shard), Some(archive)) = (job.shard, &archive) {
         inputs = shard.pick(&archive.n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
     }
-    let context = Context::new(&job.making, &job.reading, job.quiet)?.with_care(&job.care);
+    let n_streams = job.jobs.map(|n| n.get().min(inputs.len()).max(1));
+    let context = Context::new(&job.making, &job.reading, &job.on, n_streams, job.quiet)?
+        .with_care(&job.care);
     let started = Instant::now();
     let batch = Batch {
         format,
@@ -175,10 +178,22 @@ struct Context {
 }
 
 impl Context {
-    fn new(making: &args::Making, reading: &args::Reading, quiet: bool) -> Result<Self> {
+    fn new(
+        making: &args::Making,
+        reading: &args::Reading,
+        on: &DeviceArgs,
+        n_streams: Option<usize>,
+        quiet: bool,
+    ) -> Result<Self> {
         let progress = Progress::new(quiet);
         let options = options(making, reading)?;
-        let (loaded, revision) = load(&making.model, &progress)?;
+        let wanted = Wanted {
+            n_sink: making.sinks,
+            n_window: making.window,
+            n_chunk: making.chunk,
+            n_streams,
+        };
+        let (loaded, revision) = device::load(&making.model, on, wanted, &progress)?;
         let about = batch::about(&loaded, &making.model, revision);
         check(&batch::reader(&loaded, &about), &options)?;
         let (how, isolate) = (how(reading), isolate(reading)?);
@@ -286,16 +301,6 @@ fn options(making: &args::Making, reading: &args::Reading) -> Result<Options> {
         pages: reading.pages,
         n_parts: making.parts,
     })
-}
-
-/// The model of that name, and the revision it came in.
-fn load(id: &str, progress: &Progress) -> Result<(Loaded, Option<String>)> {
-    if id == args::BUILTIN {
-        return Ok((Loaded::builtin(&Device::Cpu)?, None));
-    }
-    let (path, revision) = find_model(id, progress)?;
-    let open = || Loaded::open(&path, &Device::Cpu).map_err(anyhow::Error::from);
-    Ok((progress.while_loading(id, open)?, revision))
 }
 
 /// A path as it is; otherwise a Hugging Face id.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::slice;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use longsum::batch::{
     Batch, Input, Output, PartOf, Place, RunError, Shard, Store, WriteError, read_parts,
 };
@@ -14,7 +15,7 @@ use longsum::report::{Facts, Report};
 use longsum::summary::parts;
 use serde::{Deserialize, Serialize};
 
-use super::args::{Making, Map, Merge, Plan, Reading};
+use super::args::{DeviceArgs, Making, Map, Merge, NumberType, Plan, Reading};
 use super::exit::{Exit, Failure};
 use super::{Context, say};
 
@@ -31,6 +32,11 @@ struct PlanFile {
     key: String,
     making: Making,
     reading: Reading,
+    /// Where the model was asked to compute, and in which numbers: keys depend on both.
+    #[serde(default)]
+    device: Option<String>,
+    #[serde(default)]
+    dtype: Option<NumberType>,
     parts: Vec<Part>,
 }
 
@@ -47,7 +53,7 @@ pub fn plan(args: &Plan) -> Result<Exit> {
     let input = Input::at(&args.file);
     let (arguments, inputs) = (slice::from_ref(&args.file), slice::from_ref(&input));
     let output = Output::new(args.output.as_deref(), arguments, inputs, "json")?;
-    let context = Context::new(&args.making, &args.reading, true)?;
+    let context = Context::new(&args.making, &args.reading, &args.on, None, true)?;
     let batch = context.batch(&output);
     let document = batch.read(&input)?;
     let of = parts(&context.reader(), &document, &context.options)?;
@@ -68,6 +74,8 @@ pub fn plan(args: &Plan) -> Result<Exit> {
         sha256: document.source.sha256,
         making: args.making.clone(),
         reading: args.reading.clone(),
+        device: Some(context.about.device.clone()),
+        dtype: NumberType::from_str(&context.about.dtype, false).ok(),
         parts: parts.collect(),
     };
     output.write(&input, (serde_json::to_string_pretty(&plan)? + "\n").as_bytes())?;
@@ -88,6 +96,12 @@ impl PlanFile {
         Ok(plan)
     }
 
+    /// The model as it was planned; where it computes may be said anew.
+    fn context(&self, on: &DeviceArgs, quiet: bool) -> Result<Context> {
+        let on = on.or(self.device.as_deref(), self.dtype);
+        Context::new(&self.making, &self.reading, &on, None, quiet)
+    }
+
     fn input(&self) -> Input {
         Input::at(&self.document)
     }
@@ -99,7 +113,7 @@ impl PlanFile {
         let changed = match (document.source.sha256 == self.sha256, key == self.key) {
             (true, true) => return Ok(document),
             (false, _) => "the document",
-            (true, false) => "the model, the prompts or the program",
+            (true, false) => "the model, where it computes, the prompts or the program",
         };
         Err(Failure::Changed { uri: document.source.uri, what: changed }.into())
     }
@@ -135,7 +149,7 @@ pub fn map(args: &Map) -> Result<Exit> {
     }
     store.check()?;
     let output = Output::Folder("jsonl", store);
-    let context = Context::new(&plan.making, &plan.reading, args.quiet)?.with_care(&args.care);
+    let context = plan.context(&args.on, args.quiet)?.with_care(&args.care);
     let batch = context.batch(&output);
     let (input, document) = (plan.input(), plan.document(&batch)?);
     let bar = context.progress.one(&input.name());
@@ -160,7 +174,7 @@ pub fn merge(args: &Merge) -> Result<Exit> {
     let output = Output::new(args.output.as_deref(), arguments, inputs, format.extension())?;
     let notes = Store::open(&args.notes, &Place::new)?;
     let steps = read_parts(&notes, &plan.key, plan.parts.len())?;
-    let context = Context::new(&plan.making, &plan.reading, args.quiet)?.with_care(&args.care);
+    let context = plan.context(&args.on, args.quiet)?.with_care(&args.care);
     let batch = context.batch(&output);
     let document = plan.document(&batch)?;
     let bar = context.progress.one(&input.name());

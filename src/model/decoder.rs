@@ -202,6 +202,14 @@ pub trait LanguageModel: Sync {
     /// [`CacheError::ChunkTooLong`] or [`ModelError::UnknownToken`], with the cache unchanged;
     /// [`ModelError::Tensor`] if the device fails, with the stream unusable.
     fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError>;
+
+    /// Waits until all is computed: a GPU goes on after it was told what to do.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] if the device fails.
+    fn synchronize(&self) -> Result<(), ModelError> {
+        Ok(())
+    }
 }
 
 /// A decoder of any family, with its weights.
@@ -261,7 +269,7 @@ impl Decoder {
             for tensor in [Some(&weight), bias.as_ref()].into_iter().flatten() {
                 check_shape(&spec, part, layer, tensor.dims())?;
             }
-            Ok(Some(NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias)))
+            Ok(Some(NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias, dtype)?))
         };
         let norm = |part, layer| try_norm(part, layer)?.ok_or(ModelError::Missing { part, layer });
         let mut views = Vec::new();
@@ -302,6 +310,12 @@ impl Decoder {
         let final_norm = norm(Part::FinalNorm, 0)?;
         let device = device.clone();
         Ok(Self { spec, embedding, layers, views, final_norm, head, dtype, device })
+    }
+
+    /// Where it computes.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// `[T, C]` to `[T, C]` through attention; keys and values go into the cache.
@@ -424,6 +438,10 @@ impl View {
 impl LanguageModel for Decoder {
     fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    fn synchronize(&self) -> Result<(), ModelError> {
+        Ok(self.device.synchronize()?)
     }
 
     fn new_cache(&self, layout: Layout) -> Result<KvCache, ModelError> {
