@@ -82,7 +82,9 @@ pub enum DeviceError {
         what: String,
     },
     /// This build's kernels are not for this GPU.
-    #[error("this build's kernels do not run on the {gpu}, of compute capability {major}.{minor}: {what}")]
+    #[error(
+        "this build's kernels do not run on the {gpu}, of compute capability {major}.{minor}: {what}"
+    )]
     Kernels {
         /// Its name.
         gpu: String,
@@ -370,7 +372,10 @@ mod tests {
         let (device, _) = open(Choice::Auto).unwrap();
         assert!(cfg!(any(feature = "cuda", feature = "metal")) || device.is_cpu());
         if cfg!(not(feature = "cuda")) {
-            assert_eq!(open(Choice::Cuda(0)).unwrap_err(), DeviceError::NotBuilt { device: "CUDA" });
+            assert_eq!(
+                open(Choice::Cuda(0)).unwrap_err(),
+                DeviceError::NotBuilt { device: "CUDA" }
+            );
         }
     }
 

@@ -7,8 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use longsum::cache::{CacheError, KvCache, Layout};
 use longsum::load::Folder;
 use longsum::measure::{
-    Attention, RandomWeights, STORAGES, Scored, losses, memory, perplexity,
-    time_of_reading, time_per_token,
+    Attention, RandomWeights, STORAGES, Scored, losses, memory, perplexity, time_of_reading,
+    time_per_token,
 };
 use longsum::model::{Decoder, LanguageModel, ModelError, Want};
 use longsum::stream::{Decoding, Finish, Limits, Stream};

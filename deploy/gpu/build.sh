@@ -35,12 +35,16 @@ crate=$(cargo metadata --locked --format-version 1 |
   python3 -c 'import json, os, sys
 for package in json.load(sys.stdin)["packages"]:
     if package["name"] == "candle-core": print(os.path.dirname(package["manifest_path"]))')
-rm -rf "$dir/candle-core" && cp -r "$crate" "$dir/candle-core"
-if [ "$(grep -c '"dynamic-linking"' "$dir/candle-core/Cargo.toml")" != 1 ]; then
-  echo "candle-core no longer says \"dynamic-linking\" once: look at its Cargo.toml" >&2
-  exit 1
+patched=$dir/${crate##*/}
+if [ ! -d "$patched" ]; then
+  if [ "$(grep -c '"dynamic-linking"' "$crate/Cargo.toml")" != 1 ]; then
+    echo "candle-core no longer says \"dynamic-linking\" once: look at $crate/Cargo.toml" >&2
+    exit 1
+  fi
+  cp -a "$crate" "$patched.new"
+  sed -i 's/"dynamic-linking"/"dynamic-loading"/' "$patched.new/Cargo.toml"
+  mv "$patched.new" "$patched"
 fi
-sed -i 's/"dynamic-linking"/"dynamic-loading"/' "$dir/candle-core/Cargo.toml"
 
 # candle-kernels asks for the CUDA runtime; a static one under that name is put into the program.
 mkdir -p "$dir/static"
@@ -48,7 +52,6 @@ cp "$CUDA_HOME/lib/libcudart_static.a" "$dir/static/libcudart.a"
 export LIBRARY_PATH="$dir/static"
 
 cargo build --release --features cuda --bin longsum --target-dir "$dir/build" \
-  --config "patch.crates-io.candle-core.path='$dir/candle-core'" "$@" >&2
-cp "$dir/build/release/longsum" "$dir/longsum"
-strip "$dir/longsum"
+  --config "patch.crates-io.candle-core.path='$patched'" "$@" >&2
+strip -o "$dir/longsum" "$dir/build/release/longsum"
 echo "$dir/longsum"

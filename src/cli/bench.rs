@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 use anyhow::Result;
 use candle_core::{DType, Device};
 use longsum::batch::{Input, Output};
-use longsum::load::config;
 use longsum::device;
+use longsum::load::config;
 use longsum::measure::{
     Attention, RandomWeights, STORAGES, Storage, Time, bytes_of_token, operations_of_token,
     time_of_reading, time_per_token,
@@ -149,8 +149,8 @@ fn subject(args: &Bench, progress: &Progress) -> Result<Subject> {
         dtype: of_weights,
         device: device.clone(),
     };
-    let decoder =
-        progress.while_loading("random weights", || Decoder::new(spec, &weights, dtype, &device))?;
+    let decoder = progress
+        .while_loading("random weights", || Decoder::new(spec, &weights, dtype, &device))?;
     let name = format!("random weights of {}", path.display());
     Ok(Subject { name, decoder, dtype, storage: Some(storage) })
 }

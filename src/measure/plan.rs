@@ -224,7 +224,7 @@ mod tests {
     fn what_has_none_is_refused_with_what_would() {
         // Sixteen bits of each weight are 13.5 GB, and a stream is 2.7 GB.
         let error = fits(4, 20 * GB).unwrap_err();
-        assert_eq!((error.n_streams, error.storage.unwrap().name), (Some(1), "q6_k"));
+        assert_eq!((error.n_streams, error.storage.unwrap().name), (Some(1), "q8_0"));
         let n_window = error.n_window.unwrap();
         let smaller = |n_window| Layout::new(4, n_window, n_window.min(512)).unwrap();
         let with = |n_window: usize, n_free| {

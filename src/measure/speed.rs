@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 
 use super::Attention;
-use crate::cache::Layout;
 use super::Storage;
+use crate::cache::Layout;
 use crate::model::{LanguageModel, Linear, ModelError, Part, Sight, Spec, Weights};
 use crate::stream::Stream;
 

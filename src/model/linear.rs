@@ -178,7 +178,9 @@ impl Linear {
         match &self.weight {
             Weight::Tensor(w) => x.matmul(&w.t()?),
             // candle's CUDA kernels for the common block formats take sixteen bits and give them back.
-            Weight::Quantized(QMatMul::QTensor(w)) if x.device().is_cuda() && is_common(w.dtype()) => {
+            Weight::Quantized(QMatMul::QTensor(w))
+                if x.device().is_cuda() && is_common(w.dtype()) =>
+            {
                 x.contiguous()?.apply_op1_no_bwd(w.as_ref())
             }
             Weight::Quantized(w) => {

@@ -58,13 +58,10 @@ impl NormLayer {
         dtype: DType,
     ) -> Result<Self> {
         // Weights come from files in sixteen bits and are f32 here; Gemma's have got a 1 added.
-        let is_fused = matches!(dtype, DType::F16 | DType::BF16);
-        let all = [Some(&weight), bias.as_ref()];
-        for tensor in all.into_iter().flatten() {
-            if !is_fused || !is_exact(tensor, dtype)? {
-                return Ok(Self { kind, eps, weight, bias });
-            }
-        }
+        let fits = matches!(dtype, DType::F16 | DType::BF16)
+            && is_exact(&weight, dtype)?
+            && bias.as_ref().map_or(Ok(true), |bias| is_exact(bias, dtype))?;
+        let dtype = if fits { dtype } else { DType::F32 };
         let bias = bias.map(|bias| bias.to_dtype(dtype)).transpose()?;
         Ok(Self { kind, eps, weight: weight.to_dtype(dtype)?, bias })
     }
