@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lays out NVIDIA's compiler and headers from PyPI packages as a CUDA_HOME, about 160 MB of downloads,
+# Lays out NVIDIA's compiler and headers from PyPI packages as a CUDA_HOME, about 105 MB of downloads,
 # and prints where it lies. Takes the folder to keep it in; does nothing where it is there already.
 #
 # The compiler stays at 13.0: newer ones write PTX that drivers of the 580 series refuse.
@@ -11,7 +11,7 @@ if [ ! -x "$home/bin/nvcc" ]; then
   if [ -z "${LONGSUM_CUDA_WHEELS:-}" ]; then
     python3 -m pip download --quiet --no-deps --dest "$wheels" \
       nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 \
-      nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 nvidia-curand==10.4.0.35 >&2
+      nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 >&2
   fi
   tmp=$(mktemp -d "$dir/unpack.XXXXXX")
   trap 'rm -rf "$tmp"' EXIT
