@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::num::NonZeroUsize;
 
 use anyhow::Result;
-use candle_core::{DType, Device};
+use candle_core::DType;
 use longsum::batch::{Input, Output};
 use longsum::device;
 use longsum::load::config;
