@@ -21,7 +21,7 @@ use longsum::model::{Decoder, LanguageModel, Want};
 fn tolerance(dtype: DType) -> f32 {
     match dtype {
         DType::F16 => 0.02,
-        DType::BF16 => 0.15,
+        DType::BF16 => 0.1,
         _ => 1e-3,
     }
 }
