@@ -327,7 +327,9 @@ mod cuda {
         result.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(text.and_then(|text| text.lines().next()).unwrap_or("a panic").to_owned())
+            // Which of thirty names were tried says nothing to people.
+            let text = text.and_then(|text| text.lines().next()).unwrap_or("a panic");
+            Err(text.split(" - searched").next().unwrap_or(text).to_owned())
         })
     }
 }

@@ -2,6 +2,7 @@
 //! pinned tokens can be replaced.
 
 use std::path::Path;
+use std::time::Duration;
 
 use candle_core::{DType, Device, Tensor};
 use longsum::cache::{CacheError, KvCache, Layout};
