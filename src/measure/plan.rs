@@ -236,7 +236,7 @@ mod tests {
 
         let error = fits(1, 8 * GB).unwrap_err();
         assert_eq!((error.n_window, error.n_streams), (None, None));
-        assert_eq!(error.storage.map(|storage| storage.name), Some("q4_k"));
+        assert_eq!(error.storage.map(|storage| storage.name), Some("q5_k"));
         let error = fits(1, GB).unwrap_err();
         assert_eq!((error.n_window, error.n_streams, error.storage), (None, None, None));
         assert!(error.hint().contains("smaller model"));
