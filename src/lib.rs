@@ -6,7 +6,8 @@
 //! words, and every page is accounted for.
 //!
 //! Text and tensors are two sides that meet in [`summary`] only: [`document`], [`chunk`],
-//! [`prompt`], [`token`], [`check`] and [`eval`] know no tensors; [`model`], [`cache`] and [`stream`] know no files.
+//! [`prompt`], [`token`], [`check`] and [`eval`] know no tensors; [`model`], [`cache`] and [`stream`] know no files, and [`device`] says
+//! where they compute.
 //!
 //! ```no_run
 //! use candle_core::Device;
@@ -38,6 +39,7 @@ pub mod batch;
 pub mod cache;
 pub mod check;
 pub mod chunk;
+pub mod device;
 pub mod document;
 pub mod eval;
 pub mod event;

@@ -5,7 +5,7 @@ mod lookup;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use candle_core::{IndexOp, Tensor};
+use candle_core::{Device, IndexOp, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 use candle_transformers::utils::apply_repeat_penalty;
 
@@ -268,7 +268,8 @@ impl<'a> Stream<'a> {
             if ids.len() >= limits.n_max {
                 break Finish::Length;
             }
-            let row = logits.i(n_right)?;
+            // Once over from the device, and not for each of the small things below.
+            let row = logits.i(n_right)?.to_device(&Device::Cpu)?;
             if !row.max(0)?.to_scalar::<f32>()?.is_finite() {
                 return Err(ModelError::NoNumbers);
             }
@@ -371,6 +372,7 @@ impl<'a> Stream<'a> {
             logits = Some(self.model.forward(now, &mut self.cache, want)?);
             rest = later;
         }
+        self.model.synchronize()?; // or what is fed would be counted as generating
         self.usage.n_fed += ids.len();
         self.usage.feeding += started.elapsed();
         Ok(logits)

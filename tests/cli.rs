@@ -28,7 +28,8 @@ fn longsum() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_longsum"));
     // Nobody's settings.
     command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
-    command.env_remove("LONGSUM_MODEL").env("HF_HUB_OFFLINE", "1").stdin(Stdio::null());
+    command.env_remove("LONGSUM_MODEL").env_remove("LONGSUM_DEVICE");
+    command.env("HF_HUB_OFFLINE", "1").stdin(Stdio::null());
     command
 }
 
@@ -319,6 +320,27 @@ fn prompts_can_be_replaced_and_mistakes_are_named() {
 }
 
 #[test]
+fn a_device_is_one_that_is_there_or_an_error_with_a_way_out() {
+    let document = sample("harbour.md");
+    let document = document.to_str().unwrap();
+    let builtin = |args: &[&str]| longsum().arg(document).args(args).output().unwrap();
+    let cpu = report(&builtin(&["--device", "cpu", "--dtype", "f32"]));
+    assert_eq!((&cpu["model"]["device"], &cpu["model"]["dtype"]), (&"cpu".into(), &"f32".into()));
+    assert_eq!(cpu["key"], report(&builtin(&[]))["key"]);
+    check_error(&builtin(&["--device", "cuda:1"]), 2, &["`cuda:1`", "built-in", "hint", "--model"]);
+    check_error(&builtin(&["--dtype", "bf16"]), 2, &["f32", "bf16", "hint", "--device"]);
+    check_error(&builtin(&["--device", "gpu"]), 2, &["gpu", "cuda:N"]);
+    check_error(&run(&[document, "--device", "cpu", "--dtype", "f16"]), 2, &["f32", "hint"]);
+    for (device, name) in [("cuda", "CUDA"), ("metal", "Metal")] {
+        if !cfg!(any(feature = "cuda", feature = "metal")) {
+            let mut command = longsum();
+            command.args([document, "-m"]).arg(model()).env("LONGSUM_DEVICE", device);
+            check_error(&command.output().unwrap(), 2, &["no support", name, "hint"]);
+        }
+    }
+}
+
+#[test]
 fn sets_are_scored_and_only_the_table_is_on_standard_output() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
@@ -518,8 +540,11 @@ fn perplexity_and_times_are_measured() {
     let found = report(
         &command
             .args(["bench", "--cache", "64,128", "--tokens", "4", "--format", "json"])
+            .args(["--chunks", "32", "--device", "cpu"])
             .output()
             .unwrap(),
     );
     assert!(found["caches"][1]["ratio"].as_f64().unwrap() > 1.0);
+    assert!(found["reading"][0]["tokens_per_sec"].as_f64().unwrap() > 0.0);
+    assert_eq!((&found["device"], &found["dtype"]), (&"cpu".into(), &"f32".into()));
 }

@@ -2,14 +2,22 @@
 
 use std::path::Path;
 
+use candle_core::{DType, Device};
+
 use crate::golden_example::compare;
 
+/// In f32 by the kernels of the CPU; then by plain tensor operations, which are those of every other
+/// device: in f64, which has no kernels here, to see that they compute the same, and in the two types
+/// that GPUs are used with.
 fn check(family: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(family);
-    assert!(
-        compare(&dir).unwrap(),
-        "{family}: a difference above the tolerance, see the table above"
-    );
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+        assert!(
+            compare(&dir, dtype, &Device::Cpu).unwrap(),
+            "{family} in {}: a difference above the tolerance, see the table above",
+            dtype.as_str()
+        );
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and what its code must never name.
-const BANS: [(&str, &[&str]); 22] = [
+const BANS: [(&str, &[&str]); 23] = [
     // Text side: no tensors.
     ("document", TENSORS),
     ("sentence", TENSORS),
@@ -21,6 +21,7 @@ const BANS: [(&str, &[&str]); 22] = [
     // Tensor side: no documents, no JSON, no files, no terminal.
     ("cache", TEXT),
     ("model", TEXT),
+    ("device", TEXT),
     ("stream", TEXT),
     ("measure", TEXT),
     // From files to tensors: no documents, no reports.

@@ -149,6 +149,7 @@ fn run(model: &Scripted, document: &Document, options: &Options) -> Result<Repor
         quantization: None,
         dtype: "f32".to_owned(),
         device: "cpu".to_owned(),
+        gpu: None,
     };
     let (tokenizer, chat) = (tokenizer(), ChatTemplate::plain());
     let reader = Reader {

@@ -2,12 +2,14 @@
 //! pinned tokens can be replaced.
 
 use std::path::Path;
+use std::time::Duration;
 
 use candle_core::{DType, Device, Tensor};
 use longsum::cache::{CacheError, KvCache, Layout};
 use longsum::load::Folder;
 use longsum::measure::{
-    Attention, RandomWeights, STORAGES, Scored, losses, memory, perplexity, time_per_token,
+    Attention, RandomWeights, STORAGES, Scored, losses, memory, perplexity, time_of_reading,
+    time_per_token,
 };
 use longsum::model::{Decoder, LanguageModel, ModelError, Want};
 use longsum::stream::{Decoding, Finish, Limits, Stream};
@@ -427,11 +429,17 @@ fn a_window_computed_anew_is_a_text_that_begins_there() {
 fn random_weights_of_any_family_compute_and_are_counted() {
     for family in FAMILIES {
         let spec = decoder(family).spec().clone();
-        let weights = RandomWeights { spec: spec.clone(), eight_bits: false, dtype: DType::F32 };
+        let weights = RandomWeights {
+            spec: spec.clone(),
+            eight_bits: false,
+            dtype: DType::F32,
+            device: Device::Cpu,
+        };
         let random = Decoder::new(spec.clone(), &weights, DType::F32, &Device::Cpu).unwrap();
         let attention = Attention::Sinks { n_sink: 2, n_window: 14 };
         let time = time_per_token(&random, attention, 3).unwrap();
         assert_eq!(time.n_tokens, 3);
+        assert!(time_of_reading(&random, (2, 14), 8, 20).unwrap() > Duration::ZERO);
         let layout = Layout::new(2, 14, 256).unwrap();
         let plan = memory(&spec, &layout, STORAGES[0], 4, 1);
         assert_eq!(plan.cache_bytes, 2 * time.n_cache_bytes as u64, "{family}");

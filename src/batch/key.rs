@@ -29,6 +29,7 @@ impl Keys {
             "method": METHOD,
             "format": format.extension(),
             "model": about.sha256,
+            // What GPU it was plays no part: reports of one kind are as good as those of another.
             "dtype": about.dtype,
             "device": about.device,
             "sinks": options.n_sink,

@@ -19,6 +19,7 @@ mod shard;
 
 use sha2::{Digest, Sha256};
 
+use crate::device;
 use crate::load::Loaded;
 use crate::report::Model;
 use crate::summary::Reader;
@@ -64,6 +65,7 @@ pub fn about(loaded: &Loaded, id: &str, revision: Option<String>) -> Model {
         architecture: loaded.decoder.spec().family.clone(),
         quantization: loaded.quantization.clone(),
         dtype: loaded.dtype.as_str().to_owned(),
-        device: "cpu".to_owned(),
+        device: device::kind(loaded.decoder.device()).to_owned(),
+        gpu: device::gpu(loaded.decoder.device()),
     }
 }

@@ -6,7 +6,7 @@
 //! locks, so files of those are left alone for an hour. The folder goes when it is empty.
 
 use std::ffi::OsString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -122,7 +122,11 @@ impl Place {
             let begins = |with: &str| name.as_encoded_bytes().starts_with(with.as_bytes());
             if begins(UNFINISHED) {
                 let is_ours = begins(&self.prefix);
-                if (is_ours || is_older(&path, WRITING_LIFE)) && is_abandoned(&path) {
+                // The lock is held until the file is gone: nobody may begin to write it meanwhile.
+                let abandoned = (is_ours || is_older(&path, WRITING_LIFE))
+                    .then(|| lock_abandoned(&path))
+                    .flatten();
+                if let Some(_lock) = abandoned {
                     let _ = fs::remove_file(path);
                 }
             } else if is_older(&path, JOURNAL_LIFE) {
@@ -185,15 +189,10 @@ impl Drop for Place {
     }
 }
 
-/// Whether nobody holds the lock of a file.
-fn is_abandoned(path: &Path) -> bool {
-    match File::open(path) {
-        Ok(file) => match file.try_lock() {
-            Ok(()) => true,
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
-        },
-        Err(_) => false,
-    }
+/// A file whose lock nobody held; it is held as long as the file is open.
+fn lock_abandoned(path: &Path) -> Option<File> {
+    let file = File::open(path).ok()?;
+    file.try_lock().is_ok().then_some(file)
 }
 
 fn is_older(path: &Path, than: Duration) -> bool {

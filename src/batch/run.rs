@@ -181,9 +181,12 @@ struct Read {
 }
 
 /// How many documents are worth working on at once: one for each core, as far as there is memory for
-/// the streams.
+/// the streams. A GPU does one thing after the other, whoever asks.
 #[must_use]
 pub fn n_jobs(reader: &Reader<'_>, n_inputs: usize) -> NonZeroUsize {
+    if reader.about.device != "cpu" {
+        return NonZeroUsize::MIN;
+    }
     let n_cores = thread::available_parallelism().map_or(1, usize::from);
     let spec = reader.model.spec();
     // Keys and values in 4 bytes, and as much again for the copy to come back to.
@@ -198,18 +201,21 @@ pub fn n_jobs(reader: &Reader<'_>, n_inputs: usize) -> NonZeroUsize {
 /// How many streams go through the model together, if as many do as are of use: no more than there
 /// are documents, or parts of them, and than have room in memory.
 ///
+/// - `n_free`: bytes that are free on the model's device, where that is not the CPU
+///
 /// # Errors
 /// [`SummaryError`] if the options do not fit the model.
 pub fn n_streams(
     reader: &Reader<'_>,
     options: &Options,
     n_documents: usize,
+    n_free: Option<u64>,
 ) -> Result<NonZeroUsize, SummaryError> {
     /// With more, a batch takes so much longer that nothing is won.
     const MOST: usize = 32;
     // A stream is as large as its cache, once it is there, and the copy to come back to.
     let n_bytes = 2 * reader.model.new_cache(layout(reader, options)?)?.n_bytes();
-    let room = memory::available_bytes().map_or(u64::MAX, |n| n / 2);
+    let room = n_free.or_else(memory::available_bytes).map_or(u64::MAX, |n| n / 2);
     let n_fit = usize::try_from(room / (n_bytes as u64).max(1)).unwrap_or(usize::MAX);
     let n = n_documents.saturating_mul(options.n_parts.get()).min(n_fit).min(MOST);
     Ok(NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN))

@@ -11,6 +11,7 @@ use clap::{
     FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 use longsum::batch::{Shard, ShardError};
+use longsum::device::Choice;
 use longsum::memory;
 use longsum::report::{GateError, Gates};
 use longsum::stream::Decoding;
@@ -303,6 +304,19 @@ pub enum ExtractFormat {
     Text,
 }
 
+/// Where the model computes.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct DeviceArgs {
+    /// Where the model computes: auto, cpu, cuda, cuda:N or metal; auto takes a GPU for models that
+    /// write, where there is one and this build knows it
+    #[arg(long, value_name = "DEVICE", env = "LONGSUM_DEVICE", default_value_t = Choice::Auto, help_heading = "Device", hide_short_help = true)]
+    pub device: Choice,
+
+    /// Number type of cache and activations on a GPU [default: what suits it]
+    #[arg(long, value_enum, value_name = "TYPE", help_heading = "Device", hide_short_help = true)]
+    pub dtype: Option<NumberType>,
+}
+
 /// Which documents are read, and where the result goes.
 #[derive(Debug, ClapArgs)]
 pub struct Where {
@@ -403,6 +417,9 @@ pub struct Eval {
     /// Only the first documents of each set
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
+
+    #[command(flatten)]
+    pub on: DeviceArgs,
 }
 
 /// Measure how well a model predicts a text, by what it may see
@@ -460,6 +477,9 @@ pub struct Ppl {
 
     #[command(flatten)]
     pub reading: Reading,
+
+    #[command(flatten)]
+    pub on: DeviceArgs,
 }
 
 /// What a token sees of those before it.
@@ -517,6 +537,10 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value = "3")]
     pub recomputed: NonZeroUsize,
 
+    /// Measure reading too, in chunks of so many tokens, behind a full window of the largest cache
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub chunks: Vec<NonZeroUsize>,
+
     /// What to print
     #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
     pub format: EvalFormat,
@@ -524,6 +548,9 @@ pub struct Bench {
     /// Where to write a plot
     #[arg(long, value_name = "PATH")]
     pub svg: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub on: DeviceArgs,
 }
 
 /// List models by their short names, and say what memory a model needs
@@ -580,7 +607,8 @@ impl Models {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum NumberType {
     /// 32 bits: on a CPU
     F32,
@@ -705,8 +733,10 @@ pub struct Job {
     pub reading: Reading,
     #[command(flatten)]
     pub gates: GateArgs,
+    #[command(flatten)]
+    pub on: DeviceArgs,
 
-    /// Documents at once [default: one for each core, if memory allows]
+    /// Documents at once [default: one for each core, if memory allows; 1 on a GPU]
     #[arg(short, long, value_name = "N", help_heading = "Many documents")]
     pub jobs: Option<NonZeroUsize>,
 
@@ -790,6 +820,8 @@ pub struct Worker {
     #[command(flatten)]
     pub reading: Reading,
     #[command(flatten)]
+    pub on: DeviceArgs,
+    #[command(flatten)]
     pub care: Care,
 }
 
@@ -815,6 +847,8 @@ pub struct Plan {
     pub making: Making,
     #[command(flatten)]
     pub reading: Reading,
+    #[command(flatten)]
+    pub on: DeviceArgs,
 }
 
 /// Read one part of a planned document
@@ -837,6 +871,9 @@ pub struct Map {
 
     #[command(flatten)]
     pub care: Care,
+
+    #[command(flatten)]
+    pub on: DeviceArgs,
 }
 
 /// Make the report of a planned document from its parts
@@ -863,6 +900,9 @@ pub struct Merge {
     pub gates: GateArgs,
     #[command(flatten)]
     pub care: Care,
+
+    #[command(flatten)]
+    pub on: DeviceArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

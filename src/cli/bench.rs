@@ -1,26 +1,39 @@
-//! `longsum bench`: how long a token takes here, with a stream and with its window computed anew.
+//! `longsum bench`: how long a token takes here, with a stream and with its window computed anew, and how
+//! fast text is read.
 
 use std::fmt::Write;
+use std::num::NonZeroUsize;
 
 use anyhow::Result;
-use candle_core::{DType, Device};
+use candle_core::DType;
 use longsum::batch::{Input, Output};
+use longsum::device;
 use longsum::load::config;
-use longsum::measure::{Attention, RandomWeights, Time, time_per_token};
+use longsum::measure::{
+    Attention, RandomWeights, STORAGES, Storage, Time, bytes_of_token, operations_of_token,
+    time_of_reading, time_per_token,
+};
 use longsum::memory;
-use longsum::model::Decoder;
+use longsum::model::{Decoder, LanguageModel, Spec};
 use longsum::report::plot::{Line, Plot};
 use serde::Serialize;
 
 use super::args::{Bench, EvalFormat, Loudness};
+use super::device::{Wanted, check_room, load};
 use super::exit::Exit;
 use super::progress::Progress;
 
 #[derive(Debug, Serialize)]
 struct Measured {
     model: String,
+    device: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu: Option<String>,
+    dtype: &'static str,
     n_threads: usize,
     caches: Vec<Row>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reading: Vec<Reading>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_memory_bytes: Option<u64>,
 }
@@ -32,44 +45,69 @@ struct Row {
     recompute_ms: f64,
     ratio: f64,
     cache_bytes: usize,
+    /// What a token of the stream must read of memory, and so what is read in a second; where it is
+    /// known how the weights lie in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_per_token: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gb_per_sec: Option<f64>,
 }
 
-/// Measures every cache, streaming and re-computation in turn.
+#[derive(Debug, Serialize)]
+struct Reading {
+    chunk: usize,
+    tokens_per_sec: f64,
+    tflop_per_sec: f64,
+}
+
+/// A model to measure.
+struct Subject {
+    name: String,
+    decoder: Decoder,
+    dtype: DType,
+    /// How its weights lie in memory, where that is known.
+    storage: Option<Storage>,
+}
+
+/// Chunks of a text that is read.
+const N_CHUNKS: usize = 8;
+
+/// Measures every cache, streaming and re-computation in turn, then reading.
 pub fn run(args: &Bench, loudness: Loudness) -> Result<Exit> {
     let progress = Progress::new(loudness);
-    let (decoder, model) = match &args.random_weights {
-        Some(path) => {
-            let spec = config::read(path)?;
-            let weights = RandomWeights {
-                spec: spec.clone(),
-                eight_bits: args.eight_bits,
-                dtype: DType::BF16,
-            };
-            let make = || Decoder::new(spec, &weights, DType::F32, &Device::Cpu);
-            let decoder = progress.while_loading("random weights", make)?;
-            (decoder, format!("random weights of {}", path.display()))
-        }
-        None => (super::load(&args.model, &progress)?.0.decoder, args.model.clone()),
-    };
-    let bar = progress.set("measuring", args.cache.len());
+    let subject = subject(args, &progress)?;
+    let Subject { decoder, storage, .. } = &subject;
+    let spec = decoder.spec();
+    let bar = progress.set("measuring", args.cache.len() + args.chunks.len());
     let mut caches = Vec::new();
     for cache in args.cache.iter().map(|n| n.get()) {
         let n_sink = args.sinks.min(cache - 1);
         let sinks = Attention::Sinks { n_sink, n_window: cache - n_sink };
-        let streaming = time_per_token(&decoder, sinks, args.tokens.get())?;
+        let streaming = time_per_token(decoder, sinks, args.tokens.get())?;
         let recompute = time_per_token(
-            &decoder,
+            decoder,
             Attention::Recompute { n_window: cache },
             args.recomputed.get(),
         )?;
-        caches.push(row(cache, &streaming, &recompute));
+        let n_bytes =
+            storage.map(|s| bytes_of_token(spec, s, cache, subject.dtype.size_in_bytes()));
+        caches.push(row(cache, &streaming, &recompute, n_bytes));
+        bar.inc(1);
+    }
+    let mut reading = Vec::new();
+    for chunk in args.chunks.iter().map(|n| n.get()) {
+        reading.push(read(decoder, args, chunk)?);
         bar.inc(1);
     }
     bar.finish_and_clear();
     let measured = Measured {
-        model,
+        device: device::kind(decoder.device()),
+        gpu: device::gpu(decoder.device()),
+        dtype: subject.dtype.as_str(),
+        model: subject.name,
         n_threads: std::thread::available_parallelism().map_or(1, usize::from),
         caches,
+        reading,
         peak_memory_bytes: memory::peak_bytes(),
     };
     if let Some(path) = &args.svg {
@@ -84,7 +122,50 @@ pub fn run(args: &Bench, loudness: Loudness) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn row(cache: usize, streaming: &Time, recompute: &Time) -> Row {
+/// The model asked for, on the device asked for.
+fn subject(args: &Bench, progress: &Progress) -> Result<Subject> {
+    let most = |counts: &[NonZeroUsize]| counts.iter().max().map(|n| n.get());
+    let wanted = Wanted {
+        n_sink: Some(args.sinks),
+        n_window: most(&args.cache),
+        n_chunk: most(&args.chunks).or(Some(256)),
+        n_streams: None,
+    };
+    let Some(path) = &args.random_weights else {
+        let loaded = load(&args.model, &args.on, wanted, progress)?.0;
+        let (decoder, dtype) = (loaded.decoder, loaded.dtype);
+        return Ok(Subject { name: args.model.clone(), decoder, dtype, storage: None });
+    };
+    let spec: Spec = config::read(path)?;
+    let (device, dtype) = args.on.open()?;
+    // The CPU has a kernel for bf16 numbers under f32 activations.
+    let of_weights = if device.is_cpu() { DType::BF16 } else { dtype };
+    let eight_bits = STORAGES.into_iter().find(|storage| storage.name == "q8_0");
+    let storage = eight_bits.filter(|_| args.eight_bits).unwrap_or(Storage::of(of_weights));
+    check_room(&spec, storage, dtype, wanted, &device)?;
+    let weights = RandomWeights {
+        spec: spec.clone(),
+        eight_bits: args.eight_bits,
+        dtype: of_weights,
+        device: device.clone(),
+    };
+    let decoder = progress
+        .while_loading("random weights", || Decoder::new(spec, &weights, dtype, &device))?;
+    let name = format!("random weights of {}", path.display());
+    Ok(Subject { name, decoder, dtype, storage: Some(storage) })
+}
+
+/// Reads a text in chunks behind a full window of the largest cache.
+fn read(decoder: &Decoder, args: &Bench, chunk: usize) -> Result<Reading> {
+    let cache = args.cache.iter().max().map_or(1, |n| n.get());
+    let n_sink = args.sinks.min(cache - 1);
+    let time = time_of_reading(decoder, (n_sink, cache - n_sink), chunk, N_CHUNKS * chunk)?;
+    let tokens_per_sec = 1.0 / time.as_secs_f64().max(1e-9);
+    let tflop_per_sec = operations_of_token(decoder.spec(), cache) * tokens_per_sec / 1e12;
+    Ok(Reading { chunk, tokens_per_sec, tflop_per_sec })
+}
+
+fn row(cache: usize, streaming: &Time, recompute: &Time, bytes_per_token: Option<f64>) -> Row {
     let ms = |time: &Time| time.token.as_secs_f64() * 1e3;
     Row {
         cache,
@@ -92,6 +173,8 @@ fn row(cache: usize, streaming: &Time, recompute: &Time) -> Row {
         recompute_ms: ms(recompute),
         ratio: ms(recompute) / ms(streaming).max(1e-9),
         cache_bytes: streaming.n_cache_bytes,
+        bytes_per_token,
+        gb_per_sec: bytes_per_token.map(|n| n / 1e6 / ms(streaming).max(1e-9)),
     }
 }
 
@@ -112,8 +195,17 @@ fn table(measured: &Measured) -> String {
             row.cache, row.streaming_ms, row.recompute_ms, row.ratio
         );
     }
-    let _ =
-        writeln!(text, "one token at a time; {}, {} threads", measured.model, measured.n_threads);
+    let place = match &measured.gpu {
+        Some(gpu) => format!("{gpu}, {}", measured.dtype),
+        None => format!("{} threads", measured.n_threads),
+    };
+    let _ = writeln!(text, "one token at a time; {}, {place}", measured.model);
+    for Reading { chunk, tokens_per_sec, tflop_per_sec } in &measured.reading {
+        let _ = writeln!(
+            text,
+            "reading in chunks of {chunk}: {tokens_per_sec:.0} tokens/s, {tflop_per_sec:.2} TFLOP/s"
+        );
+    }
     text
 }
 

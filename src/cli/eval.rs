@@ -11,6 +11,7 @@ use longsum::report::{Checks, Citation, Summary};
 use longsum::summary::{Options, Reader, summaries};
 
 use super::args::{Eval, EvalFormat, Loudness};
+use super::device::{Wanted, load};
 use super::exit::{self, Exit};
 use super::progress::Progress;
 
@@ -43,7 +44,8 @@ fn made(
 /// Scores every set of the folder, one after the other.
 pub fn run(args: &Eval, loudness: Loudness) -> Result<Exit> {
     let progress = Progress::new(loudness);
-    let (loaded, about) = super::load(&args.model, &progress)?;
+    let wanted = Wanted { n_sink: args.sinks, ..Wanted::default() };
+    let (loaded, about) = load(&args.model, &args.on, wanted, &progress)?;
     let reader = batch::reader(&loaded, &about);
     let options = Options { n_sink: args.sinks, ..Options::default() };
     let mut sets = Vec::new();

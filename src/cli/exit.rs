@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use clap::Command;
 use longsum::batch::{InputError, PartsError, RunError, ShardError, WriteError};
+use longsum::device::{Choice, DeviceError};
 use longsum::eval::SetError;
 use longsum::load::LoadError;
 use longsum::load::known::KNOWN;
+use longsum::measure::TooLarge;
 use longsum::model::ModelError;
 use longsum::prompt::PromptError;
 use longsum::report::Entry;
@@ -70,6 +72,12 @@ pub enum Failure {
     NoSuchCommand {
         /// What was asked for.
         name: String,
+    },
+    /// The built-in model, on another device than its own.
+    #[error("`{device}` was asked for, but the built-in model computes on the CPU")]
+    BuiltinOnGpu {
+        /// What was asked for.
+        device: Choice,
     },
     /// A text of which nothing can be predicted.
     #[error("`{uri}` has fewer than two tokens: nothing can be predicted")]
@@ -230,6 +238,12 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
     if let Some(e) = error.downcast_ref::<RunError>() {
         return e.hint();
     }
+    if let Some(e) = error.downcast_ref::<DeviceError>() {
+        return Some(e.hint());
+    }
+    if let Some(e) = error.downcast_ref::<TooLarge>() {
+        return Some(e.hint());
+    }
     if let Some(ShardError::NoEngine) = error.downcast_ref() {
         return Some("name the shard: --shard 1/8".to_owned());
     }
@@ -239,6 +253,9 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
     match error.downcast_ref::<Failure>()? {
         Failure::Plan { .. } | Failure::Changed { .. } => {
             Some("make a new one with `longsum plan`".to_owned())
+        }
+        Failure::BuiltinOnGpu { .. } => {
+            Some("leave --device out, or name a model that writes with --model".to_owned())
         }
         Failure::Storage { names, .. } => Some(format!("there are {names}")),
         Failure::TooShort { .. } | Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,

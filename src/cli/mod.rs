@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod config;
+mod device;
 mod doctor;
 mod dry_run;
 mod eval;
@@ -28,7 +29,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use candle_core::Device;
 use longsum::batch::output::{takes_several, to_stdout};
 use longsum::batch::{
     self, Batch, Found, Input, Isolate, Limits, Output, RunError, Search, isolate,
@@ -36,16 +36,16 @@ use longsum::batch::{
 use longsum::document;
 use longsum::load::Loaded;
 use longsum::load::hub::{Download, HubId};
-use longsum::load::known::Known;
 use longsum::memory;
-use longsum::model::{Together, packed};
+use longsum::model::Together;
 use longsum::prompt::Prompts;
 use longsum::report::{self, Entry, Model, RUN_SCHEMA, Report, Run, RunTimings, Tool, plain};
 use longsum::stream::Decoding;
 use longsum::summary::{Evidence, Options, Reader, check};
 
-use args::{Args, Command, Job, Loudness, SchemaOf, Streams};
+use args::{Args, Command, DeviceArgs, Job, Loudness, SchemaOf, Streams};
 use config::{Row, Settings};
+use device::Wanted;
 use exit::{Exit, Failure};
 use progress::{Progress, counted};
 
@@ -174,12 +174,21 @@ fn run(job: &Job, loudness: Loudness) -> Result<Exit> {
     if let (Some(shard), Some(archive)) = (job.shard, &archive) {
         inputs = shard.pick(&archive.n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
     }
-    let context = Context::new(&job.making, &job.reading, loudness)?.with_care(&job.care);
+    let n_asked = match job.streams {
+        Some(Streams::Number(n)) => Some(n.get()),
+        Some(Streams::Auto) => None,
+        None => job.jobs.map(|n| n.get().min(inputs.len()).max(1)),
+    };
+    let context =
+        Context::new(&job.making, &job.reading, &job.on, n_asked, loudness)?.with_care(&job.care);
     let started = Instant::now();
     let n_streams = match job.streams {
         None => NonZeroUsize::MIN,
         Some(Streams::Number(n)) => n,
-        Some(Streams::Auto) => batch::n_streams(&context.reader(), &context.options, inputs.len())?,
+        Some(Streams::Auto) => {
+            let n_free = longsum::device::free_bytes(context.loaded.decoder.device());
+            batch::n_streams(&context.reader(), &context.options, inputs.len(), n_free)?
+        }
     };
     let together = Together::new(&context.loaded.decoder, N_ROWS);
     let is_together = n_streams.get() > 1;
@@ -271,11 +280,19 @@ impl Context {
     fn new(
         making: &args::Making,
         reading: &args::Reading,
-        loudness: args::Loudness,
+        on: &DeviceArgs,
+        n_streams: Option<usize>,
+        loudness: Loudness,
     ) -> Result<Self> {
         let progress = Progress::new(loudness);
         let options = options(making, reading)?;
-        let (loaded, about) = load(&making.model, &progress)?;
+        let wanted = Wanted {
+            n_sink: making.sinks,
+            n_window: making.window,
+            n_chunk: making.chunk,
+            n_streams,
+        };
+        let (loaded, about) = device::load(&making.model, on, wanted, &progress)?;
         check(&batch::reader(&loaded, &about), &options)?;
         let (how, isolate) = (how(reading)?, isolate(reading)?);
         // From here on there is something to save.
@@ -386,39 +403,6 @@ fn options(making: &args::Making, reading: &args::Reading) -> Result<Options> {
         pages: reading.pages,
         n_parts: making.parts,
     })
-}
-
-/// The model of that name, and what a report says of it.
-fn load(id: &str, progress: &Progress) -> Result<(Loaded, Model)> {
-    let started = Instant::now();
-    let (loaded, about) = if id == args::BUILTIN {
-        let loaded = Loaded::builtin(&Device::Cpu)?;
-        let about = batch::about(&loaded, id, None);
-        (loaded, about)
-    } else {
-        // A short name says less than the repository.
-        let short = Known::of(id).filter(|_| !Path::new(id).exists());
-        let id = short.map_or(id, |known| known.repo);
-        let (path, revision) = find_model(id, progress)?;
-        let open = || Loaded::open(&path, &Device::Cpu).map_err(anyhow::Error::from);
-        let loaded = progress.while_loading(id, open)?;
-        let about = batch::about(&loaded, id, revision);
-        (loaded, about)
-    };
-    progress.explain(|| {
-        format!(
-            "model {}: {}{}, {}, loaded in {:.2} s; runs on {} with {} threads, {} instructions",
-            about.id,
-            about.architecture,
-            about.quantization.as_ref().map_or(String::new(), |how| format!(", {how}")),
-            if loaded.extractor.is_some() { "chooses sentences" } else { "writes" },
-            started.elapsed().as_secs_f64(),
-            about.device,
-            n_threads(),
-            packed::instructions(),
-        )
-    });
-    Ok((loaded, about))
 }
 
 /// Threads that compute.

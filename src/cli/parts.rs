@@ -5,6 +5,7 @@ use std::path::Path;
 use std::slice;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use longsum::batch::output::takes_several;
 use longsum::batch::{
     Batch, Input, Output, PartOf, Place, RunError, Shard, Store, WriteError, read_parts,
@@ -15,7 +16,7 @@ use longsum::report::{Facts, Report};
 use longsum::summary::parts;
 use serde::{Deserialize, Serialize};
 
-use super::args::{Loudness, Making, Map, Merge, Plan, Reading};
+use super::args::{DeviceArgs, Loudness, Making, Map, Merge, NumberType, Plan, Reading};
 use super::exit::{Exit, Failure};
 use super::{Context, say, terminal};
 
@@ -32,6 +33,11 @@ struct PlanFile {
     key: String,
     making: Making,
     reading: Reading,
+    /// Where the model was asked to compute, and in which numbers: keys depend on both.
+    #[serde(default)]
+    device: Option<String>,
+    #[serde(default)]
+    dtype: Option<NumberType>,
     parts: Vec<Part>,
 }
 
@@ -48,7 +54,8 @@ pub fn plan(args: &Plan, loudness: Loudness) -> Result<Exit> {
     let input = Input::at(&args.file);
     let (arguments, inputs) = (slice::from_ref(&args.file), slice::from_ref(&input));
     let output = Output::new(args.output.as_deref(), arguments, inputs, "json")?;
-    let context = Context::new(&args.making, &args.reading, Loudness { quiet: true, ..loudness })?;
+    let quiet = Loudness { quiet: true, ..loudness };
+    let context = Context::new(&args.making, &args.reading, &args.on, None, quiet)?;
     let batch = context.batch(&output);
     let document = batch.read(&input)?;
     let of = parts(&context.reader(), &document, &context.options)?;
@@ -69,6 +76,8 @@ pub fn plan(args: &Plan, loudness: Loudness) -> Result<Exit> {
         sha256: document.source.sha256,
         making: args.making.clone(),
         reading: args.reading.clone(),
+        device: Some(context.about.device.clone()),
+        dtype: NumberType::from_str(&context.about.dtype, false).ok(),
         parts: parts.collect(),
     };
     output.write(&input, (serde_json::to_string_pretty(&plan)? + "\n").as_bytes())?;
@@ -89,6 +98,12 @@ impl PlanFile {
         Ok(plan)
     }
 
+    /// The model as it was planned; where it computes may be said anew.
+    fn context(&self, on: &DeviceArgs, loudness: Loudness) -> Result<Context> {
+        let on = on.or(self.device.as_deref(), self.dtype);
+        Context::new(&self.making, &self.reading, &on, None, loudness)
+    }
+
     fn input(&self) -> Input {
         Input::at(&self.document)
     }
@@ -100,7 +115,7 @@ impl PlanFile {
         let changed = match (document.source.sha256 == self.sha256, key == self.key) {
             (true, true) => return Ok(document),
             (false, _) => "the document",
-            (true, false) => "the model, the prompts or the program",
+            (true, false) => "the model, where it computes, the prompts or the program",
         };
         Err(Failure::Changed { uri: document.source.uri, what: changed }.into())
     }
@@ -136,7 +151,7 @@ pub fn map(args: &Map, loudness: Loudness) -> Result<Exit> {
     }
     store.check()?;
     let output = Output::Folder("jsonl", store);
-    let context = Context::new(&plan.making, &plan.reading, loudness)?.with_care(&args.care);
+    let context = plan.context(&args.on, loudness)?.with_care(&args.care);
     let batch = context.batch(&output);
     let (input, document) = (plan.input(), plan.document(&batch)?);
     let bar = context.progress.one(&input.name());
@@ -163,7 +178,7 @@ pub fn merge(args: &Merge, loudness: Loudness) -> Result<Exit> {
     let output = Output::new(args.output.as_deref(), arguments, inputs, format.extension())?;
     let notes = Store::open(&args.notes, &Place::new)?;
     let steps = read_parts(&notes, &plan.key, plan.parts.len())?;
-    let context = Context::new(&plan.making, &plan.reading, loudness)?.with_care(&args.care);
+    let context = plan.context(&args.on, loudness)?.with_care(&args.care);
     let batch = context.batch(&output);
     let document = plan.document(&batch)?;
     let bar = context.progress.one(&input.name());

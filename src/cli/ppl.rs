@@ -10,6 +10,7 @@ use longsum::report::plot::{Line, Plot};
 use serde::Serialize;
 
 use super::args::{AttentionKind, EvalFormat, Loudness, Ppl};
+use super::device::{Wanted, load};
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
 
@@ -58,7 +59,13 @@ pub fn run(args: &Ppl, loudness: Loudness) -> Result<Exit> {
         args.reading.pages,
         &|| false,
     )?;
-    let (loaded, _) = super::load(&args.model, &progress)?;
+    let wanted_streams = Wanted {
+        n_sink: args.sinks.iter().max().copied(),
+        n_window: args.cache.iter().max().map(|n| n.get()),
+        n_chunk: Some(args.chunk.get()),
+        n_streams: None,
+    };
+    let (loaded, _) = load(&args.model, &args.on, wanted_streams, &progress)?;
     let text = document.to_read(0..document.text.len());
     let mut ids = loaded.tokenizer.encode_text(&text)?;
     // A model that was trained with a sink of its own never saw a text without it.

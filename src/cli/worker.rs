@@ -48,7 +48,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// Answers every line, until there are no more.
 pub fn run(args: &Worker, loudness: Loudness) -> Result<Exit> {
     let loudness = Loudness { quiet: true, ..loudness };
-    let context = Context::new(&args.making, &args.reading, loudness)?.with_care(&args.care);
+    let context =
+        Context::new(&args.making, &args.reading, &args.on, None, loudness)?.with_care(&args.care);
     let output = Output::new(None, &[], &[Input::Stdin], "json")?;
     let batch = context.batch(&output);
     let lines = lines();

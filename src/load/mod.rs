@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 pub use folder::Folder;
 pub use gguf::Gguf;
-pub use open::{Extractor, Loaded};
+pub use open::{Extractor, Loaded, Outline};
 
 /// No count in a configuration is larger: heads, widths, layers, tokens of a vocabulary. More is a
 /// damaged file, and products of two of them still fit.
@@ -94,6 +94,9 @@ pub enum LoadError {
     /// The chat template cannot be used.
     #[error(transparent)]
     Chat(#[from] crate::prompt::PromptError),
+    /// It cannot be had in this number type on this device.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
     /// The tensors do not make a model.
     #[error("`{}` cannot be used: {source}", path.display())]
     Model {
@@ -130,6 +133,7 @@ impl LoadError {
             ),
             Self::Token(e) => e.hint().map(str::to_owned),
             Self::Chat(e) => e.hint().map(str::to_owned),
+            Self::Device(e) => Some(e.hint()),
             _ => None,
         }
     }

@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::folder::read_json;
 use super::{Folder, Gguf, LoadError};
+use crate::device;
+use crate::measure::Storage;
 use crate::model::{Decoder, Salience, Spec};
 use crate::prompt::ChatTemplate;
 use crate::select::Weights;
@@ -44,6 +46,33 @@ pub struct Extractor {
     pub weights: Weights,
 }
 
+/// What a model is, told before its weights are loaded.
+pub struct Outline {
+    /// What it is made of.
+    pub spec: Spec,
+    /// How its matrices will lie in memory, where activations are sixteen bits wide or more.
+    pub storage: Storage,
+    /// Whether it chooses sentences, and writes nothing.
+    pub chooses: bool,
+}
+
+impl Outline {
+    /// Looks at a folder of safetensors or a GGUF file; activations will be in `dtype`.
+    ///
+    /// # Errors
+    /// As [`Loaded::open`], but for what only the weights tell.
+    pub fn of(path: &Path, dtype: DType) -> Result<Self, LoadError> {
+        if !path.is_dir() {
+            let gguf = Gguf::open(path, dtype, &Device::Cpu)?;
+            let storage = gguf.storage();
+            return Ok(Self { spec: gguf.spec, storage, chooses: false });
+        }
+        let folder = Folder::open(path, dtype, &Device::Cpu)?;
+        let storage = Storage::of(dtype);
+        Ok(Self { spec: folder.spec, storage, chooses: salience_file(path).is_file() })
+    }
+}
+
 /// Spellings of tokens with which models end a turn or a text.
 const ENDS: [&str; 8] = [
     "<|im_end|>",
@@ -57,12 +86,31 @@ const ENDS: [&str; 8] = [
 ];
 
 impl Loaded {
-    /// Opens a folder of safetensors or a GGUF file.
+    /// Opens a folder of safetensors or a GGUF file, in the number type that suits the device.
     ///
     /// # Errors
     /// [`LoadError`] naming the file that is missing, damaged or not supported.
     pub fn open(path: &Path, device: &Device) -> Result<Self, LoadError> {
-        if path.is_dir() { open_folder(path, device) } else { open_gguf(path, device) }
+        Self::open_in(path, device::dtype(device, None)?, device)
+    }
+
+    /// The same with activations and cache in `dtype`.
+    ///
+    /// # Errors
+    /// As [`Loaded::open`].
+    pub fn open_in(path: &Path, dtype: DType, device: &Device) -> Result<Self, LoadError> {
+        let loaded = if path.is_dir() {
+            open_folder(path, dtype, device)?
+        } else {
+            open_gguf(path, dtype, device)?
+        };
+        // Weights are used by other threads too, and what copies them may still be under way.
+        let model = |source: candle_core::Error| LoadError::Model {
+            path: path.to_owned(),
+            source: source.into(),
+        };
+        device.synchronize().map_err(model)?;
+        Ok(loaded)
     }
 
     pub(super) fn finish(
@@ -82,8 +130,7 @@ impl Loaded {
     }
 }
 
-fn open_gguf(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
-    let dtype = DType::F32;
+fn open_gguf(path: &Path, dtype: DType, device: &Device) -> Result<Loaded, LoadError> {
     let gguf = Gguf::open(path, dtype, device)?;
     let meta = gguf.tokenizer();
     let tokenizer = Tokenizer::from_gguf(&meta)?;
@@ -106,8 +153,7 @@ fn open_gguf(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
     loaded.finish(meta.eos_id)
 }
 
-fn open_folder(path: &Path, device: &Device) -> Result<Loaded, LoadError> {
-    let dtype = DType::F32;
+fn open_folder(path: &Path, dtype: DType, device: &Device) -> Result<Loaded, LoadError> {
     let folder = Folder::open(path, dtype, device)?;
     let tokenizer_path = path.join("tokenizer.json");
     let bytes = fs::read(&tokenizer_path)
@@ -146,7 +192,7 @@ pub(super) fn decoder(
 
 /// The heads in `salience.safetensors` and what `selection.json` says of choosing, if they are there.
 fn extractor(dir: &Path, n_embd: usize) -> Result<Option<Extractor>, LoadError> {
-    let path = dir.join("salience.safetensors");
+    let path = salience_file(dir);
     if !path.is_file() {
         return Ok(None);
     }
@@ -159,6 +205,10 @@ fn extractor(dir: &Path, n_embd: usize) -> Result<Option<Extractor>, LoadError> 
     let weights =
         serde_json::from_value(read_json(&path)?).map_err(|e| damaged(&path, e.to_string()))?;
     Ok(Some(Extractor { salience, weights }))
+}
+
+fn salience_file(dir: &Path) -> PathBuf {
+    dir.join("salience.safetensors")
 }
 
 /// `chat_template.jinja`, or the template inside `tokenizer_config.json`; plain text without one.

@@ -6,5 +6,7 @@ mod plan;
 mod speed;
 
 pub use perplexity::{Attention, Scored, losses, perplexity};
-pub use plan::{Memory, STORAGES, Storage, memory};
-pub use speed::{RandomWeights, Time, time_per_token};
+pub use plan::{Memory, STORAGES, Storage, TooLarge, fit, memory};
+pub use speed::{
+    RandomWeights, Time, bytes_of_token, operations_of_token, time_of_reading, time_per_token,
+};

@@ -1,12 +1,14 @@
-//! How long a token takes: with a stream that goes on, and with all of its window computed anew.
+//! How long a token takes: with a stream that goes on, with all of its window computed anew, and while a
+//! text is read; and what a token costs at least, in bytes and in operations.
 
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
 
 use super::Attention;
+use super::Storage;
 use crate::cache::Layout;
-use crate::model::{LanguageModel, Linear, ModelError, Part, Spec, Weights};
+use crate::model::{LanguageModel, Linear, ModelError, Part, Sight, Spec, Weights};
 use crate::stream::Stream;
 
 /// Weights that nobody trained: they compute nonsense, as fast as any others.
@@ -15,14 +17,19 @@ pub struct RandomWeights {
     pub spec: Spec,
     /// Whether matrices are quantized to eight bits.
     pub eight_bits: bool,
-    /// Number type of matrices, where they are not.
+    /// Number type of matrices, where they are not; on a GPU that of activations too.
     pub dtype: DType,
+    /// Where they are.
+    pub device: Device,
 }
 
 impl RandomWeights {
     /// Numbers that differ from each other and keep activations small: speed asks for no more.
     fn numbers(&self, part: Part, layer: usize) -> Result<Tensor, candle_core::Error> {
         let shape = part.shape(&self.spec);
+        if !self.device.is_cpu() {
+            return Tensor::rand(-0.03f32, 0.03f32, shape, &self.device);
+        }
         let n: usize = shape.iter().product();
         let mut state = (layer as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ part as u64;
         let numbers: Vec<f32> = (0..n)
@@ -47,7 +54,8 @@ impl Weights for RandomWeights {
         if self.eight_bits {
             return Linear::eight_bits(&weight).map(Some);
         }
-        Linear::plain(&weight.to_dtype(self.dtype)?, DType::F32).map(Some)
+        let activations = if self.device.is_cpu() { DType::F32 } else { self.dtype };
+        Linear::plain(&weight.to_dtype(self.dtype)?, activations).map(Some)
     }
 
     fn norm(
@@ -58,7 +66,7 @@ impl Weights for RandomWeights {
         if layer >= part.n_in(&self.spec).max(1) || part.n_in(&self.spec) == 0 {
             return Ok(None);
         }
-        let ones = Tensor::ones(part.shape(&self.spec), DType::F32, &Device::Cpu)?;
+        let ones = Tensor::ones(part.shape(&self.spec), DType::F32, &self.device)?;
         Ok(Some((ones, None)))
     }
 }
@@ -115,4 +123,99 @@ pub fn time_per_token(
     times.sort_unstable();
     let token = times.get(times.len() / 2).copied().unwrap_or_default();
     Ok(Time { token, n_tokens, n_cache_bytes: stream.n_cache_bytes() })
+}
+
+/// Times a text is read; the median counts.
+const N_READINGS: usize = 3;
+
+/// The time of a token of a text that is read in chunks, behind a full window.
+///
+/// - `n_tokens`: of the text
+///
+/// # Errors
+/// [`ModelError`] if the device fails or has no room.
+pub fn time_of_reading(
+    model: &dyn LanguageModel,
+    (n_sink, n_window): (usize, usize),
+    n_chunk: usize,
+    n_tokens: usize,
+) -> Result<Duration, ModelError> {
+    let layout = Layout::new(n_sink, n_window, n_chunk)
+        .map_err(|e| candle_core::Error::Msg(e.to_string()))?;
+    let mut stream = Stream::new(model, layout)?;
+    let n_vocab = u32::try_from(model.spec().n_vocab).unwrap_or(u32::MAX);
+    let id = |k: usize| (k as u32).wrapping_mul(2_654_435_761) % n_vocab;
+    stream.start(n_sink)?;
+    stream.feed(&(0..n_sink + n_window).map(id).collect::<Vec<_>>())?;
+    let text: Vec<u32> = (0..n_tokens).map(id).collect();
+    let mut times = Vec::with_capacity(N_READINGS);
+    for _ in 0..N_READINGS {
+        let started = Instant::now();
+        stream.feed(&text)?; // waits for the device
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[N_READINGS / 2] / u32::try_from(n_tokens.max(1)).unwrap_or(u32::MAX))
+}
+
+/// Bytes that must be read to write one token: every matrix once, and the keys and values that it sees.
+///
+/// - `n_cache_bytes`: of a number of the cache
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+pub fn bytes_of_token(spec: &Spec, storage: Storage, n_seen: usize, n_cache_bytes: usize) -> f64 {
+    let cache = 2 * spec.n_kv_heads * spec.head_dim * n_cache_bytes * seen(spec, n_seen);
+    weights(spec, true) as f64 * storage.n_bits / 8.0 + cache as f64
+}
+
+/// Operations, additions and multiplications apart, to read one token: the matrices of all layers, and
+/// the scores and sums over the tokens that it sees. No logits are made of what is read.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+pub fn operations_of_token(spec: &Spec, n_seen: usize) -> f64 {
+    let attention = 4 * spec.n_heads * spec.head_dim * seen(spec, n_seen);
+    (2 * weights(spec, false) + attention) as f64
+}
+
+/// Weights of the matrices that one token is multiplied with.
+fn weights(spec: &Spec, with_head: bool) -> usize {
+    let parts = Part::ALL.into_iter().filter(|part| match part {
+        Part::Head => with_head,
+        Part::Embedding => with_head && spec.tied, // one row is looked up; as the head it is multiplied
+        _ => part.shape(spec).len() == 2,
+    });
+    parts.map(|part| part.shape(spec).iter().product::<usize>() * part.n_in(spec)).sum()
+}
+
+/// Tokens that one token sees, summed up over the layers.
+fn seen(spec: &Spec, n_seen: usize) -> usize {
+    let in_layer = |sight: &Sight| sight.window().map_or(n_seen, |window| n_seen.min(window.get()));
+    spec.sights.iter().map(in_layer).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::config;
+
+    #[test]
+    fn a_token_costs_every_matrix_and_what_it_sees() {
+        let config = |tied: bool| {
+            serde_json::json!({
+                "model_type": "llama", "hidden_size": 8, "intermediate_size": 12,
+                "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
+                "vocab_size": 100, "max_position_embeddings": 64, "rms_norm_eps": 1e-5,
+                "tie_word_embeddings": tied,
+            })
+        };
+        // Queries and output 8x8, keys and values 4x8, the MLP three times 12x8.
+        let in_layers = 3 * (2 * 64 + 2 * 32 + 3 * 96);
+        for tied in [false, true] {
+            let spec = config::parse(&config(tied)).unwrap();
+            let bytes = bytes_of_token(&spec, Storage::of(DType::BF16), 10, 4);
+            assert_eq!(bytes, (2 * (in_layers + 800) + 3 * 10 * 2 * 4 * 4) as f64);
+            let operations = operations_of_token(&spec, 10);
+            assert_eq!(operations, (2 * in_layers + 3 * 10 * 4 * 8) as f64);
+        }
+    }
 }

@@ -225,6 +225,14 @@ pub trait LanguageModel: Sync {
     fn forward_many(&self, feeds: &mut [Feed<'_>]) -> Vec<Result<Tensor, ModelError>> {
         feeds.iter_mut().map(|feed| self.forward(feed.ids, feed.cache, feed.want)).collect()
     }
+
+    /// Waits until all is computed: a GPU goes on after it was told what to do.
+    ///
+    /// # Errors
+    /// [`ModelError::Tensor`] if the device fails.
+    fn synchronize(&self) -> Result<(), ModelError> {
+        Ok(())
+    }
 }
 
 /// A decoder of any family, with its weights.
@@ -287,7 +295,7 @@ impl Decoder {
             for tensor in [Some(&weight), bias.as_ref()].into_iter().flatten() {
                 check_shape(&spec, part, layer, tensor.dims())?;
             }
-            Ok(Some(NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias)))
+            Ok(Some(NormLayer::new(spec.norm.kind, spec.norm.eps, weight, bias, dtype)?))
         };
         let norm = |part, layer| try_norm(part, layer)?.ok_or(ModelError::Missing { part, layer });
         let mut views = Vec::new();
@@ -347,6 +355,12 @@ impl Decoder {
             #[cfg(feature = "cuda")]
             kernels,
         })
+    }
+
+    /// Where it computes.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// `[R, C]` to `[R, C]` through attention; keys and values go into the caches.
@@ -438,6 +452,10 @@ fn check_shape(spec: &Spec, part: Part, layer: usize, found: &[usize]) -> Result
 impl LanguageModel for Decoder {
     fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    fn synchronize(&self) -> Result<(), ModelError> {
+        Ok(self.device.synchronize()?)
     }
 
     fn new_cache(&self, layout: Layout) -> Result<KvCache, ModelError> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use candle_core::quantized::QMatMul;
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{DType, Device, Module, Result, Tensor};
 
 use super::ops::on_cpu;
@@ -68,6 +68,10 @@ impl Linear {
     /// If the tensor is no matrix or its rows are not made of whole blocks.
     pub fn eight_bits(weight: &Tensor) -> Result<Self> {
         let (n_rows, n_cols) = weight.dims2()?;
+        if !weight.device().is_cpu() {
+            let blocks = QTensor::quantize(&weight.to_dtype(DType::F32)?, GgmlDType::Q8_0)?;
+            return Ok(Self::quantized(QMatMul::from_qtensor(blocks)?));
+        }
         let numbers: Vec<f32> = weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         let mut bytes = Vec::with_capacity(numbers.len() / 32 * 34);
         for block in numbers.chunks(32) {
@@ -173,7 +177,15 @@ impl Linear {
     fn multiply(&self, x: &Tensor) -> Result<Tensor> {
         match &self.weight {
             Weight::Tensor(w) => x.matmul(&w.t()?),
-            Weight::Quantized(w) => w.forward(&x.to_dtype(DType::F32)?)?.to_dtype(x.dtype()),
+            // candle's CUDA kernels for the common block formats take sixteen bits and give them back.
+            Weight::Quantized(QMatMul::QTensor(w))
+                if x.device().is_cuda() && is_common(w.dtype()) =>
+            {
+                x.contiguous()?.apply_op1_no_bwd(w.as_ref())
+            }
+            Weight::Quantized(w) => {
+                w.forward(&x.to_dtype(DType::F32)?.contiguous()?)?.to_dtype(x.dtype())
+            }
             Weight::Dense(w) => Ok(multiply_dense(&[w], x)?.swap_remove(0)),
             Weight::Packed(w) => Ok(multiply_packed(&[w], x)?.swap_remove(0)),
         }
@@ -197,6 +209,14 @@ impl Linear {
             }
         }
     }
+}
+
+/// The formats of `candle_core`'s `quantized/fast_mmvq.rs` and `fast_mmq.rs`.
+fn is_common(format: GgmlDType) -> bool {
+    !matches!(
+        format,
+        GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 | GgmlDType::Q8_1 | GgmlDType::Q8K
+    )
 }
 
 /// Rows `ids` of a matrix of this shape, `[T, in]`.

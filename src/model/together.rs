@@ -120,6 +120,10 @@ impl LanguageModel for Together<'_> {
         Ok(self.model.new_cache(layout)?.held_by(&self.streams))
     }
 
+    fn synchronize(&self) -> Result<(), ModelError> {
+        self.model.synchronize()
+    }
+
     fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError> {
         let mut state = self.state();
         let number = state.next;

@@ -259,8 +259,11 @@ pub struct Model {
     pub quantization: Option<String>,
     /// Number type of activations and cache.
     pub dtype: String,
-    /// Where it ran.
+    /// Where it ran: on the `cpu`, or on a GPU by `cuda` or `metal`.
     pub device: String,
+    /// Name of the GPU, where it ran on one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
 }
 
 /// What the run was asked for.

@@ -16,6 +16,7 @@ use memmap2::Mmap;
 use self::meta::Metadata;
 use super::LoadError;
 use super::names::{self, Place};
+use crate::measure::Storage;
 use crate::model::packed::{BlockFormat, PackedMatrix};
 use crate::model::{Linear, Part, Spec, Weights};
 use crate::token::GgufTokenizer;
@@ -91,6 +92,24 @@ impl Gguf {
         }
         let most = counts.into_iter().max_by_key(|&(dtype, n)| (n, format!("{dtype:?}")));
         most.map_or_else(|| "F32".to_owned(), |(dtype, _)| format!("{dtype:?}"))
+    }
+
+    /// How the matrices will lie in memory: quantized ones as they are, in bits of a weight on the
+    /// whole, others in the type of the activations.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "bytes of memory, for people")]
+    pub fn storage(&self) -> Storage {
+        let matrices = self.content.tensor_infos.values().filter(|info| info.shape.rank() == 2);
+        let (mut n_weights, mut n_bytes_all) = (0, 0);
+        for info in matrices {
+            let n = info.shape.elem_count();
+            n_weights += n;
+            n_bytes_all += match info.ggml_dtype {
+                GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16 => n * self.dtype.size_in_bytes(),
+                _ => n_bytes(info).unwrap_or(0),
+            };
+        }
+        Storage { name: "quantized", n_bits: 8.0 * n_bytes_all as f64 / n_weights.max(1) as f64 }
     }
 
     fn bytes(&self, info: &TensorInfo) -> Result<&[u8], candle_core::Error> {
