@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What only a real model and real documents can show: tests/real_model.sh MODEL.gguf SHARED
+# What only a real model and real documents can show: tests/real_model.sh MODEL.gguf SHARED, after
+# `cargo build --release --bin longsum --examples`.
 # SHARED holds docs/mueller-report-vol-1.pdf: 189 pages, over 90,000 tokens without its footnotes and
 # table of contents, which are not read. Seven minutes on two cores.
 set -euo pipefail
@@ -7,7 +8,6 @@ cd "$(dirname "$0")/.."
 model=$1 shared=$2
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-cargo build --release --bin longsum --example perplexity --example evidence
 bin=target/release/longsum
 
 echo "== sinks keep the model alive: perplexity of the last 1,000 of 5,120 tokens"
