@@ -9,7 +9,7 @@ use longsum::cache::{CacheError, KvCache, Layout};
 use longsum::load::Folder;
 use longsum::measure::{
     Attention, RandomWeights, STORAGES, Scored, losses, memory, perplexity, time_of_reading,
-    time_per_token,
+    time_of_streams, time_per_token,
 };
 use longsum::model::{Decoder, LanguageModel, ModelError, Want};
 use longsum::stream::{Decoding, Finish, Limits, Stream};
@@ -440,6 +440,8 @@ fn random_weights_of_any_family_compute_and_are_counted() {
         let time = time_per_token(&random, attention, 3).unwrap();
         assert_eq!(time.n_tokens, 3);
         assert!(time_of_reading(&random, (2, 14), 8, 20).unwrap() > Duration::ZERO);
+        let together = time_of_streams(&random, (2, 14), 3, 2).unwrap();
+        assert_eq!(together.n_cache_bytes, 3 * time.n_cache_bytes);
         let layout = Layout::new(2, 14, 256).unwrap();
         let plan = memory(&spec, &layout, STORAGES[0], 4, 1);
         assert_eq!(plan.cache_bytes, 2 * time.n_cache_bytes as u64, "{family}");

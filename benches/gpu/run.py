@@ -1,4 +1,5 @@
-"""The measurements of run.sh: correctness, a token with a full cache, reading in chunks, the reference."""
+"""The measurements of run.sh: correctness, a token with a full cache, reading in chunks, streams together,
+the reference."""
 
 import argparse
 import datetime
@@ -36,6 +37,8 @@ def arguments():
     parser.add_argument("--model", default="llama2-7b", choices=MODELS)
     parser.add_argument("--cache", default="256,512,1024,2048,4096")
     parser.add_argument("--chunks", default="512,1024,2048")
+    parser.add_argument("--streams", default="1,8,32", help="that go through the model together")
+    parser.add_argument("--streams-cache", default="1024", help="tokens that each of them sees")
     parser.add_argument("--tokens", default="64")
     parser.add_argument("--recomputed", default="8")
     parser.add_argument("--reference", help="PyTorch script with --preset, --cache and --device")
@@ -48,6 +51,7 @@ def arguments():
     if args.trying:
         args.model, args.cache, args.chunks = "tiny", "32,64", "16,32"
         args.tokens, args.recomputed = "8", "2"
+        args.streams, args.streams_cache = "1,3", "32"
     return args
 
 
@@ -126,6 +130,15 @@ def tokens(run, args, config):
     return json.loads(out) if code == 0 else None
 
 
+def together(run, args, config):
+    """Streams that get a token each in every step; a run of its own, or the largest cache would count."""
+    code, out = run(args.longsum, "bench", "--random-weights", config, "--device", args.device,
+                    "--cache", args.streams_cache, "--streams", args.streams, "--tokens", args.tokens,
+                    "--recomputed", "1", "--format", "json", "--quiet",
+                    *([] if args.device == "cpu" else ["--dtype", args.dtype]))
+    return json.loads(out)["together"] if code == 0 else None
+
+
 def reference(run, args):
     """The same with PyTorch, on the same machine in the same hour."""
     if not args.reference:
@@ -172,6 +185,15 @@ def readme(record):
         for row in measured["reading"]:
             lines.append(f"| {row['chunk']} | {row['tokens_per_sec']:.0f} | {row['tflop_per_sec']:.1f} |")
         lines.append("")
+    if record["together"]:
+        one = record["together"][0]
+        lines += [f"## Streams together, each with {one['cache']} tokens in its cache", "",
+                  "| streams | ms for a token of each | tokens/s | against the first line |",
+                  "| --- | --- | --- | --- |"]
+        for row in record["together"]:
+            lines.append(f"| {row['streams']} | {row['step_ms']:.2f} | {row['tokens_per_sec']:.1f} "
+                         f"| {row['tokens_per_sec'] / one['tokens_per_sec']:.1f} |")
+        lines.append("")
     lines += ["## Commands", "", "```console"]
     lines += [f"{c['command']}   # {c['secs']} s, code {c['code']}" for c in record["commands"]]
     return "\n".join(lines + ["```", "", "`raw.json` has every number.", ""])
@@ -190,6 +212,7 @@ def main():
             rms_norm_eps=1e-5, rope_theta=10000.0, tie_word_embeddings=False)))
         right = golden(run, args)
         measured = tokens(run, args, config)
+        batches = together(run, args, config)
     theirs = reference(run, args)
     if measured:
         measured["model_name"] = f"random weights of {args.model}"
@@ -198,7 +221,7 @@ def main():
     record = dict(
         title=f"{name}, {date}", commit=commit(), gpu=gpu, bandwidth_gb_per_sec=bandwidth(args, gpu),
         machine_line="; ".join(f"{k} {v}" for k, v in gpu.items()) if gpu else "No GPU: a trial of the script.",
-        golden=right, longsum=measured, reference=theirs, commands=run.commands)
+        golden=right, longsum=measured, together=batches, reference=theirs, commands=run.commands)
     text = readme(record)
     if args.trying:
         print(text)

@@ -541,6 +541,11 @@ pub struct Bench {
     #[arg(long, value_name = "N,…", value_delimiter = ',')]
     pub chunks: Vec<NonZeroUsize>,
 
+    /// Measure so many streams too that go through the model together, a token of each at a time,
+    /// behind full windows of the largest cache
+    #[arg(long, value_name = "N,…", value_delimiter = ',')]
+    pub streams: Vec<NonZeroUsize>,
+
     /// What to print
     #[arg(short, long, value_enum, default_value_t = EvalFormat::Table)]
     pub format: EvalFormat,

@@ -1,5 +1,5 @@
-//! `longsum bench`: how long a token takes here, with a stream and with its window computed anew, and how
-//! fast text is read.
+//! `longsum bench`: how long a token takes here, with a stream and with its window computed anew; how fast
+//! text is read; what streams that go through the model together do.
 
 use std::fmt::Write;
 use std::num::NonZeroUsize;
@@ -11,7 +11,7 @@ use longsum::device;
 use longsum::load::config;
 use longsum::measure::{
     Attention, RandomWeights, STORAGES, Storage, Time, bytes_of_token, operations_of_token,
-    time_of_reading, time_per_token,
+    time_of_reading, time_of_streams, time_per_token,
 };
 use longsum::memory;
 use longsum::model::{Decoder, LanguageModel, Spec};
@@ -34,6 +34,8 @@ struct Measured {
     caches: Vec<Row>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reading: Vec<Reading>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    together: Vec<Batch>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_memory_bytes: Option<u64>,
 }
@@ -60,6 +62,16 @@ struct Reading {
     tflop_per_sec: f64,
 }
 
+/// Streams that get a token each in every step.
+#[derive(Debug, Serialize)]
+struct Batch {
+    streams: usize,
+    cache: usize,
+    step_ms: f64,
+    /// Of all streams.
+    tokens_per_sec: f64,
+}
+
 /// A model to measure.
 struct Subject {
     name: String,
@@ -78,7 +90,7 @@ pub fn run(args: &Bench, loudness: Loudness) -> Result<Exit> {
     let subject = subject(args, &progress)?;
     let Subject { decoder, storage, .. } = &subject;
     let spec = decoder.spec();
-    let bar = progress.set("measuring", args.cache.len() + args.chunks.len());
+    let bar = progress.set("measuring", args.cache.len() + args.chunks.len() + args.streams.len());
     let mut caches = Vec::new();
     for cache in args.cache.iter().map(|n| n.get()) {
         let n_sink = args.sinks.min(cache - 1);
@@ -99,6 +111,11 @@ pub fn run(args: &Bench, loudness: Loudness) -> Result<Exit> {
         reading.push(read(decoder, args, chunk)?);
         bar.inc(1);
     }
+    let mut together = Vec::new();
+    for n_streams in args.streams.iter().map(|n| n.get()) {
+        together.push(step(decoder, args, n_streams)?);
+        bar.inc(1);
+    }
     bar.finish_and_clear();
     let measured = Measured {
         device: device::kind(decoder.device()),
@@ -108,6 +125,7 @@ pub fn run(args: &Bench, loudness: Loudness) -> Result<Exit> {
         n_threads: std::thread::available_parallelism().map_or(1, usize::from),
         caches,
         reading,
+        together,
         peak_memory_bytes: memory::peak_bytes(),
     };
     if let Some(path) = &args.svg {
@@ -129,7 +147,7 @@ fn subject(args: &Bench, progress: &Progress) -> Result<Subject> {
         n_sink: Some(args.sinks),
         n_window: most(&args.cache),
         n_chunk: most(&args.chunks).or(Some(256)),
-        n_streams: None,
+        n_streams: most(&args.streams),
     };
     let Some(path) = &args.random_weights else {
         let loaded = load(&args.model, &args.on, wanted, progress)?.0;
@@ -155,11 +173,26 @@ fn subject(args: &Bench, progress: &Progress) -> Result<Subject> {
     Ok(Subject { name, decoder, dtype, storage: Some(storage) })
 }
 
-/// Reads a text in chunks behind a full window of the largest cache.
-fn read(decoder: &Decoder, args: &Bench, chunk: usize) -> Result<Reading> {
+/// The largest cache, and how much of it is pinned and how much the window.
+fn largest(args: &Bench) -> (usize, (usize, usize)) {
     let cache = args.cache.iter().max().map_or(1, |n| n.get());
     let n_sink = args.sinks.min(cache - 1);
-    let time = time_of_reading(decoder, (n_sink, cache - n_sink), chunk, N_CHUNKS * chunk)?;
+    (cache, (n_sink, cache - n_sink))
+}
+
+/// Streams that go through the model together behind full windows of the largest cache.
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn step(decoder: &Decoder, args: &Bench, streams: usize) -> Result<Batch> {
+    let (cache, parts) = largest(args);
+    let time = time_of_streams(decoder, parts, streams, args.tokens.get())?;
+    let secs = time.token.as_secs_f64().max(1e-9);
+    Ok(Batch { streams, cache, step_ms: secs * 1e3, tokens_per_sec: streams as f64 / secs })
+}
+
+/// Reads a text in chunks behind a full window of the largest cache.
+fn read(decoder: &Decoder, args: &Bench, chunk: usize) -> Result<Reading> {
+    let (cache, parts) = largest(args);
+    let time = time_of_reading(decoder, parts, chunk, N_CHUNKS * chunk)?;
     let tokens_per_sec = 1.0 / time.as_secs_f64().max(1e-9);
     let tflop_per_sec = operations_of_token(decoder.spec(), cache) * tokens_per_sec / 1e12;
     Ok(Reading { chunk, tokens_per_sec, tflop_per_sec })
@@ -204,6 +237,12 @@ fn table(measured: &Measured) -> String {
         let _ = writeln!(
             text,
             "reading in chunks of {chunk}: {tokens_per_sec:.0} tokens/s, {tflop_per_sec:.2} TFLOP/s"
+        );
+    }
+    for Batch { streams, step_ms, tokens_per_sec, .. } in &measured.together {
+        let _ = writeln!(
+            text,
+            "{streams} streams together: {step_ms:.1} ms for a token of each, {tokens_per_sec:.1} tokens/s"
         );
     }
     text

@@ -182,11 +182,14 @@ fn run(job: &Job, loudness: Loudness) -> Result<Exit> {
     let context =
         Context::new(&job.making, &job.reading, &job.on, n_asked, loudness)?.with_care(&job.care);
     let started = Instant::now();
+    let device = context.loaded.decoder.device();
     let n_streams = match job.streams {
+        // A GPU does one thing at a time: what is done at once is done together.
+        None if !device.is_cpu() => job.jobs.unwrap_or(NonZeroUsize::MIN),
         None => NonZeroUsize::MIN,
         Some(Streams::Number(n)) => n,
         Some(Streams::Auto) => {
-            let n_free = longsum::device::free_bytes(context.loaded.decoder.device());
+            let n_free = longsum::device::free_bytes(device);
             batch::n_streams(&context.reader(), &context.options, inputs.len(), n_free)?
         }
     };

@@ -1,5 +1,5 @@
-//! How long a token takes: with a stream that goes on, with all of its window computed anew, and while a
-//! text is read; and what a token costs at least, in bytes and in operations.
+//! How long a token takes: with a stream that goes on, with all of its window computed anew, with streams
+//! beside it, and while a text is read; and what a token costs at least, in bytes and in operations.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::Attention;
 use super::Storage;
-use crate::cache::Layout;
-use crate::model::{LanguageModel, Linear, ModelError, Part, Sight, Spec, Weights};
+use crate::cache::{KvCache, Layout};
+use crate::model::{Feed, LanguageModel, Linear, ModelError, Part, Sight, Spec, Want, Weights};
 use crate::stream::Stream;
 
 /// Weights that nobody trained: they compute nonsense, as fast as any others.
@@ -123,6 +123,59 @@ pub fn time_per_token(
     times.sort_unstable();
     let token = times.get(times.len() / 2).copied().unwrap_or_default();
     Ok(Time { token, n_tokens, n_cache_bytes: stream.n_cache_bytes() })
+}
+
+/// The time in which each of `n_streams` streams gets a token, all of them together, behind full windows.
+///
+/// # Errors
+/// [`ModelError`] if the device fails or has no room.
+pub fn time_of_streams(
+    model: &dyn LanguageModel,
+    (n_sink, n_window): (usize, usize),
+    n_streams: usize,
+    n_tokens: usize,
+) -> Result<Time, ModelError> {
+    let layout = Layout::new(n_sink, n_window, N_CHUNK)
+        .map_err(|e| candle_core::Error::Msg(e.to_string()))?;
+    let n_vocab = u32::try_from(model.spec().n_vocab).unwrap_or(u32::MAX);
+    let id = |k: usize| (k as u32).wrapping_mul(2_654_435_761) % n_vocab;
+    let mut caches = Vec::with_capacity(n_streams);
+    let mut filled = None;
+    for _ in 0..n_streams {
+        let mut cache = model.new_cache(layout)?;
+        match &filled {
+            Some(filled) => cache.restore(filled)?,
+            None => {
+                cache.begin(n_sink)?;
+                for chunk in (0..n_sink + n_window).map(id).collect::<Vec<_>>().chunks(N_CHUNK) {
+                    for part in chunk.chunks(cache.fit(chunk.len()).max(1)) {
+                        model.forward(part, &mut cache, Want::Nothing)?;
+                    }
+                }
+                cache.save(&mut filled)?;
+            }
+        }
+        caches.push(cache);
+    }
+    drop(filled);
+    model.synchronize()?;
+    let mut times = Vec::with_capacity(n_tokens);
+    for k in 0..n_tokens {
+        let ids: Vec<[u32; 1]> = (0..n_streams).map(|s| [id(k * n_streams + s)]).collect();
+        let started = Instant::now();
+        let feed = |(cache, ids)| Feed { ids, cache, want: Want::Last };
+        let mut feeds: Vec<Feed<'_>> =
+            caches.iter_mut().zip(ids.iter().map(|ids| &ids[..])).map(feed).collect();
+        for logits in model.forward_many(&mut feeds) {
+            logits?;
+        }
+        model.synchronize()?;
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    let token = times.get(times.len() / 2).copied().unwrap_or_default();
+    let n_cache_bytes = caches.iter().map(KvCache::n_bytes).sum();
+    Ok(Time { token, n_tokens, n_cache_bytes })
 }
 
 /// Times a text is read; the median counts.
