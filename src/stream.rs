@@ -249,7 +249,9 @@ impl<'a> Stream<'a> {
         decoding: &Decoding,
         seen: &mut dyn FnMut(u32),
     ) -> Result<Reply, ModelError> {
-        let mut logits = self.forward(ask, Want::Last)?.ok_or_else(nothing_fed)?;
+        // Over from the device once, and not for each of the small things below.
+        let here = |logits: Tensor| logits.to_device(&Device::Cpu);
+        let mut logits = here(self.forward(ask, Want::Last)?.ok_or_else(nothing_fed)?)?;
         let sampling = if decoding.temperature >= N_COLDEST {
             Sampling::TopP { p: decoding.top_p, temperature: decoding.temperature }
         } else {
@@ -268,8 +270,7 @@ impl<'a> Stream<'a> {
             if ids.len() >= limits.n_max {
                 break Finish::Length;
             }
-            // Once over from the device, and not for each of the small things below.
-            let row = logits.i(n_right)?.to_device(&Device::Cpu)?;
+            let row = logits.i(n_right)?;
             if !row.max(0)?.to_scalar::<f32>()?.is_finite() {
                 return Err(ModelError::NoNumbers);
             }
@@ -299,7 +300,7 @@ impl<'a> Stream<'a> {
             n_right = 0;
             let now: Vec<u32> = [id].into_iter().chain(guessed.iter().copied()).collect();
             let want = if guessed.is_empty() { Want::Last } else { Want::All };
-            logits = self.model.forward(&now, &mut self.cache, want)?;
+            logits = here(self.model.forward(&now, &mut self.cache, want)?)?;
         };
         self.take_back(&guessed, n_right);
         let attention = self.cache.unwatch();

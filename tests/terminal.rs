@@ -289,6 +289,7 @@ fn every_setting_tells_where_it_comes_from() {
     let show = ["config", "show", "--format", "json"];
     let text = "length = 300\nglob = [\"*.pdf\", \"!x/**\"]\ntemperature = 0.5\nlanguage = \"German\"\nocr = \"./read.sh\"\n";
     fs::write(user_file(home.path()), text).unwrap();
+    fs::write(home.path().join(".config/longsum/read.sh"), "#!/bin/sh\n").unwrap();
     let mut command = longsum(home.path());
     command.args(show).args(["--", "--seed", "3"]);
     command.env("LONGSUM_LANGUAGE", "Danish").env("LONGSUM_PASSWORD", "secret");
@@ -331,6 +332,47 @@ fn every_setting_tells_where_it_comes_from() {
     for name in names {
         assert!(found.get(&name).is_some(), "{name}");
     }
+}
+
+#[test]
+fn what_is_typed_counts_before_what_excludes_it_and_help_tells_no_secret() {
+    let home = home();
+    fs::write(user_file(home.path()), "streams = 2\npassword = \"hunter2\"\n").unwrap();
+    let texts = [sample("lighthouse.txt"), sample("harbour.md")];
+    let at_once = |command: &mut Command| {
+        let command = command.args(&texts).args(["--dry-run", "-v", "--color", "never"]);
+        let told = stderr(&command.output().unwrap());
+        let line = told.lines().find(|line| line.ends_with(" at once"));
+        line.unwrap_or_else(|| panic!("{told}")).to_owned()
+    };
+    let of = |n: usize| format!("2 documents, {n} at once");
+    assert_eq!(at_once(&mut longsum(home.path())), of(2));
+    assert_eq!(at_once(longsum(home.path()).args(["--jobs", "1"])), of(1));
+    assert_eq!(at_once(longsum(home.path()).env("LONGSUM_JOBS", "1")), of(1));
+    let both = run(home.path(), &[&texts[0], "--jobs", "1", "--streams", "2"]);
+    check_error(&both, 2, &["exclude each other"]);
+    for args in [&["--help-all"][..], &["extract", "--help-all"]] {
+        assert!(!stdout(&run(home.path(), args)).contains("hunter2"));
+    }
+}
+
+#[test]
+fn numbers_beyond_all_reason_are_refused_or_cut_to_what_is_there() {
+    let home = home();
+    let text = sample("lighthouse.txt");
+    for flag in ["--window", "--sinks", "--chunk"] {
+        // More than any machine has, whatever it promises.
+        let output = run(home.path(), &[&text, flag, "1000000000000", "-q"]);
+        check_error(&output, 75, &["no room for a cache"]);
+    }
+    for flag in ["--jobs", "--streams", "--parts"] {
+        let output = run(home.path(), &[&text, flag, "4000000000", "-q", "-f", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{flag}: {}", stderr(&output));
+    }
+    let output = run(home.path(), &["ppl", &text, "--cache", "4", "--sinks", "8"]);
+    check_error(&output, 2, &["no room for 8 sinks"]);
+    let output = run(home.path(), &[&text, "--ocr", "no-such-program"]);
+    check_error(&output, 2, &["no program `no-such-program`"]);
 }
 
 #[test]

@@ -25,7 +25,8 @@ MODELS = {
 
 # Memory bandwidth in GB/s, from the makers' data sheets.
 BANDWIDTHS = {"H200": 4800, "H100 80GB HBM3": 3350, "H100 PCIe": 2000, "A100-SXM4-80GB": 2039,
-              "A100-SXM4-40GB": 1555, "L40S": 864, "L4": 300, "A10": 600}
+              "A100 80GB PCIe": 1935, "A100-SXM4-40GB": 1555, "A100-PCIE-40GB": 1555, "L40S": 864,
+              "L4": 300, "A10": 600}
 
 
 def arguments():
@@ -45,6 +46,7 @@ def arguments():
     parser.add_argument("--python", default=sys.executable, help="a python that has torch")
     parser.add_argument("--bandwidth", type=float, help="of the GPU's memory in GB/s, if it is not known")
     parser.add_argument("--timeout", type=float, default=560, help="seconds for all of it")
+    parser.add_argument("--output", help="folder of the record, where benches/runs is not to have it")
     parser.add_argument("--try", dest="trying", action="store_true",
                         help="with the tiny model, on any device; no record is written")
     args = parser.parse_args()
@@ -95,8 +97,11 @@ def machine():
 
 
 def commit():
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
-                          capture_output=True, text=True)
+    try:
+        done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT,
+                              capture_output=True, text=True)
+    except OSError:
+        return "unknown"
     return done.stdout.strip() or "unknown"
 
 
@@ -154,7 +159,8 @@ def reference(run, args):
 def bandwidth(args, gpu):
     if args.bandwidth or not gpu:
         return args.bandwidth
-    return next((rate for name, rate in BANDWIDTHS.items() if name in gpu["name"]), None)
+    known = (rate for name, rate in BANDWIDTHS.items() if re.search(rf"\b{re.escape(name)}\b", gpu["name"]))
+    return next(known, None)
 
 
 def readme(record):
@@ -222,14 +228,15 @@ def main():
         title=f"{name}, {date}", commit=commit(), gpu=gpu, bandwidth_gb_per_sec=bandwidth(args, gpu),
         machine_line="; ".join(f"{k} {v}" for k, v in gpu.items()) if gpu else "No GPU: a trial of the script.",
         golden=right, longsum=measured, together=batches, reference=theirs, commands=run.commands)
-    text = readme(record)
     if args.trying:
-        print(text)
+        print(readme(record))
     else:
-        place = ROOT / "benches/runs" / f"{date}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"
+        runs = pathlib.Path(args.output) if args.output else ROOT / "benches/runs"
+        place = runs / f"{date}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"
         place.mkdir(parents=True, exist_ok=True)
+        # What was measured first: it cost more than the words for people.
         (place / "raw.json").write_text(json.dumps(record, indent=1) + "\n")
-        (place / "README.md").write_text(text)
+        (place / "README.md").write_text(readme(record))
         print(place)
     sys.exit(0 if all(command["code"] == 0 for command in run.commands) else 1)
 

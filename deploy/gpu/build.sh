@@ -41,6 +41,7 @@ if [ ! -d "$patched" ]; then
     echo "candle-core no longer says \"dynamic-linking\" once: look at $crate/Cargo.toml" >&2
     exit 1
   fi
+  rm -rf "$patched.new" # of a run that was stopped
   cp -a "$crate" "$patched.new"
   sed -i 's/"dynamic-linking"/"dynamic-loading"/' "$patched.new/Cargo.toml"
   mv "$patched.new" "$patched"

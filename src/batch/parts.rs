@@ -4,9 +4,10 @@
 //! What is found in a part are steps, as a journal has them; from a machine they come as a file. Joined
 //! in order they are the journal of a run that read all parts, so the report is that of one stream.
 
-use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -179,7 +180,7 @@ impl Batch<'_> {
             map(&self.reader, document, self.options, part.part - 1, &mut all, observe)?;
             Ok(all.steps)
         };
-        self.kept(&journals, &part.key, warnings, make, |steps| {
+        self.kept(&journals, &part.key, Instant::now(), warnings, make, |steps| {
             let failed = |source| WriteError::File { path: part.name(), source };
             let text = part.render(&steps).map_err(|e| failed(e.into()))?;
             Ok(self.output.write_to(&part.name(), &text)?)
@@ -203,7 +204,9 @@ impl Batch<'_> {
         let make = |journal: &mut dyn Journal| {
             resume(&self.reader, document, self.options, &mut Behind::new(steps, journal), observe)
         };
-        self.kept(&journals, &key, warnings, make, |report| finish(keyed(report, document, &key)))
+        self.kept(&journals, &key, Instant::now(), warnings, make, |report| {
+            finish(keyed(report, document, &key))
+        })
     }
 }
 
@@ -223,17 +226,21 @@ impl Batch<'_> {
         input: &Input,
         document: &Document,
         key: &str,
+        began: Instant,
         warnings: &mut Vec<String>,
         observe: &mut (dyn FnMut(Event<'_>) + Send),
     ) -> Result<Vec<Step>, RunError> {
-        if !self.together || self.options.n_parts.get() == 1 {
+        let Some(n_streams) = self.together.filter(|_| self.options.n_parts.get() > 1) else {
             return Ok(Vec::new());
-        }
+        };
         let n_parts = parts(&self.reader, document, self.options)?.len();
         let observe = Mutex::new(observe);
-        let began = Instant::now();
+        let has_failed = AtomicBool::new(false);
         let read = |part: usize| {
-            let stop = || self.is_to_stop(began);
+            let stop = || {
+                let in_vain = has_failed.load(Ordering::Relaxed).then_some(Stop::Asked);
+                in_vain.or_else(|| self.is_to_stop(began))
+            };
             let folder = self.part_journals(input, document, part).folder(key);
             let mut journal = FileJournal::new(folder, self.checkpoint, &stop);
             let mut all = Behind::new(Vec::new(), &mut journal);
@@ -246,15 +253,38 @@ impl Batch<'_> {
             let steps = all.steps;
             Ok((steps, journal.failure().map(str::to_owned)))
         };
-        let read: Vec<Result<_, RunError>> = thread::scope(|scope| {
-            let read = &read;
-            let threads: Vec<_> =
-                (0..n_parts).map(|part| scope.spawn(move || read(part))).collect();
-            let panicked = |panic: Box<dyn Any + Send>| {
-                Err(RunError::Panic { name: input.name(), message: message_of(&*panic) })
-            };
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+        let results: Vec<Mutex<Option<Result<_, RunError>>>> =
+            (0..n_parts).map(|_| Mutex::default()).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            loop {
+                let part = next.fetch_add(1, Ordering::Relaxed);
+                let Some(result) = results.get(part) else { break };
+                let read = catch_unwind(AssertUnwindSafe(|| read(part))).unwrap_or_else(|panic| {
+                    Err(RunError::Panic { name: input.name(), message: message_of(&*panic) })
+                });
+                has_failed.fetch_or(read.is_err(), Ordering::Relaxed);
+                *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
+            }
+        };
+        let n_workers = (n_streams.get() / self.n_jobs.get()).clamp(1, n_parts);
+        thread::scope(|scope| {
+            for _ in 1..n_workers {
+                // Where the system has no more threads, fewer do the same.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
         });
+        let read = results
+            .into_iter()
+            .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let (read, failed): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
+        let mut failed: Vec<RunError> = failed.into_iter().filter_map(Result::err).collect();
+        // Not that of a part which stopped because of another's.
+        let cause = failed.iter().position(|error| !error.is_stop()).unwrap_or(0);
+        if !failed.is_empty() {
+            return Err(failed.swap_remove(cause));
+        }
         let mut steps = Vec::new();
         for part in read {
             let (of_part, failure) = part?;
@@ -266,8 +296,10 @@ impl Batch<'_> {
 
     /// Throws away what was kept of parts that were read side by side.
     pub(super) fn forget_parts(&self, input: &Input, document: &Document) {
-        let n_parts = self.options.n_parts.get();
-        if n_parts > 1 {
+        if self.options.n_parts.get() > 1 {
+            // A document may have fewer than were asked for.
+            let n_parts =
+                parts(&self.reader, document, self.options).map_or(0, |parts| parts.len());
             (0..n_parts).for_each(|part| self.part_journals(input, document, part).forget());
         }
     }

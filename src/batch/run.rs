@@ -50,9 +50,9 @@ pub struct Batch<'a> {
     pub force: bool,
     /// Documents that are worked on at once.
     pub n_jobs: NonZeroUsize,
-    /// Whether their streams, and those of the parts of a document, go through the model together: then
-    /// it is one that feeds several at once (see [`Together`](crate::model::Together)).
-    pub together: bool,
+    /// How many of their streams, and of those of the parts of a document, go through the model together,
+    /// where that is one that feeds several at once (see [`Together`](crate::model::Together)).
+    pub together: Option<NonZeroUsize>,
     /// How often a document is read again that could not be read for a passing reason.
     pub n_retries: u32,
     /// Seconds that a document may take, once it is read.
@@ -165,7 +165,7 @@ impl RunError {
         }
     }
 
-    fn is_stop(&self) -> bool {
+    pub(super) fn is_stop(&self) -> bool {
         matches!(
             self,
             Self::Input(InputError::Stopped) | Self::Summary(SummaryError::Stopped(Stop::Asked))
@@ -240,11 +240,12 @@ impl Batch<'_> {
             *outcomes[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         };
         let next = AtomicUsize::new(0);
-        let (send, receive) = mpsc::sync_channel(self.n_jobs.get());
+        let n_jobs = self.n_jobs.get().min(inputs.len()).max(1);
+        let (send, receive) = mpsc::sync_channel(n_jobs);
         // Once nobody receives any more, nobody waits to send.
         let receive = Arc::new(Mutex::new(receive));
         thread::scope(|scope| {
-            for _ in 0..self.n_jobs.get() {
+            for _ in 0..n_jobs {
                 let (send, next, keys, end) = (send.clone(), &next, &keys, &end);
                 start(scope, move || self.read_ahead(inputs, next, keys, &send, end));
                 let receive = Arc::clone(&receive);
@@ -412,7 +413,16 @@ impl Batch<'_> {
         finish: impl FnOnce(Report) -> Result<Report, RunError>,
     ) -> Result<Report, RunError> {
         let key = keys.of(&document.source.sha256, input.relative());
-        let before = self.read_parts(input, document, &key, warnings, observe)?;
+        let began = Instant::now();
+        let before = match self.read_parts(input, document, &key, began, warnings, observe) {
+            Ok(before) => before,
+            Err(error) => {
+                if !error.can_go_on() {
+                    self.forget_parts(input, document);
+                }
+                return Err(error);
+            }
+        };
         let make = |journal: &mut dyn Journal| {
             if before.is_empty() {
                 return resume(&self.reader, document, self.options, journal, observe);
@@ -420,7 +430,8 @@ impl Batch<'_> {
             resume(&self.reader, document, self.options, &mut Behind::new(before, journal), observe)
         };
         let with_key = |report| finish(keyed(report, document, &key));
-        let result = self.kept(&self.journals(input, document), &key, warnings, make, with_key);
+        let result =
+            self.kept(&self.journals(input, document), &key, began, warnings, make, with_key);
         if !result.as_ref().is_err_and(RunError::can_go_on) {
             self.forget_parts(input, document);
         }
@@ -440,17 +451,18 @@ impl Batch<'_> {
     /// Makes something of a document step by step, with a journal that goes once it is finished.
     ///
     /// - `key`: the same for the same steps
+    /// - `began`: when the work on the document did
     pub(super) fn kept<T, U>(
         &self,
         journals: &Journals<'_>,
         key: &str,
+        began: Instant,
         warnings: &mut Vec<String>,
         make: impl FnOnce(&mut dyn Journal) -> Result<T, SummaryError>,
         finish: impl FnOnce(T) -> Result<U, RunError>,
     ) -> Result<U, RunError> {
         // Streams that are fed together do their jobs with all cores.
-        let _busy = (!self.together).then(Busy::new);
-        let began = Instant::now();
+        let _busy = self.together.is_none().then(Busy::new);
         let stop = || self.is_to_stop(began);
         let mut journal = FileJournal::new(journals.folder(key), self.checkpoint, &stop);
         let result = make(&mut journal).map_err(RunError::from).and_then(finish);

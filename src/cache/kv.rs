@@ -27,6 +27,17 @@ pub enum CacheError {
         /// Pinned slots.
         n_sink: usize,
     },
+    /// More memory than there is.
+    #[error(
+        "there is no room for a cache of {n_slots} tokens a layer, {} GB: take a smaller window or fewer sinks",
+        n_bytes / 1_000_000_000
+    )]
+    NoRoom {
+        /// Bytes of keys and values.
+        n_bytes: usize,
+        /// Slots of a layer.
+        n_slots: usize,
+    },
     /// The device failed: out of memory, for instance.
     #[error(transparent)]
     Device(#[from] candle_core::Error),
@@ -108,13 +119,24 @@ impl KvCache {
     /// Allocates the cache of a stream, ready for its first token.
     ///
     /// # Errors
-    /// [`CacheError::Device`] if the memory cannot be had.
+    /// [`CacheError::NoRoom`] or [`CacheError::Device`] if the memory cannot be had.
     pub fn new(
         layout: Layout,
         shape: KvShape,
         dtype: DType,
         device: &Device,
     ) -> Result<Self, CacheError> {
+        let in_layer = |window: &Option<NonZeroUsize>| {
+            window.map_or(layout, |window| layout.native(window)).n_slots()
+        };
+        let n_slots = shape.native_windows.iter().map(in_layer).fold(0, usize::saturating_add);
+        let n_bytes = [2, shape.n_kv_heads, shape.head_dim, dtype.size_in_bytes()]
+            .into_iter()
+            .fold(n_slots, usize::saturating_mul);
+        // Zeros that the CPU has no room for end the program.
+        if device.is_cpu() && Vec::<u8>::new().try_reserve_exact(n_bytes).is_err() {
+            return Err(CacheError::NoRoom { n_bytes, n_slots: layout.n_slots() });
+        }
         let layers = shape
             .native_windows
             .iter()

@@ -1,10 +1,11 @@
 //! What can be said on the command line.
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{
     Arg, ArgAction, ArgMatches, Args as ClapArgs, Command as ClapCommand, CommandFactory,
@@ -46,6 +47,22 @@ impl Args {
     ) -> Result<(Self, ArgMatches), clap::Error> {
         let matches = command.try_get_matches_from_mut(argv)?;
         let mut args = Self::from_arg_matches(&matches)?;
+        // What is typed counts before what a variable says, and that before a file.
+        let rank = |id: &str| match matches.value_source(id) {
+            Some(ValueSource::CommandLine) => 2,
+            Some(ValueSource::EnvVariable) => 1,
+            _ => 0,
+        };
+        if let (Some(_), Some(_)) = (args.job.jobs, args.job.streams) {
+            match rank("jobs").cmp(&rank("streams")) {
+                Ordering::Greater => args.job.streams = None,
+                Ordering::Less => args.job.jobs = None,
+                Ordering::Equal => {
+                    let what = "--jobs and --streams (LONGSUM_JOBS, LONGSUM_STREAMS) exclude each other: documents are worked on each by itself, or together";
+                    return Err(command.error(ErrorKind::ArgumentConflict, what));
+                }
+            }
+        }
         let is_typed =
             |matches: &ArgMatches| matches.value_source("format") == Some(ValueSource::CommandLine);
         match (&mut args.command, matches.subcommand()) {
@@ -146,7 +163,7 @@ fn is_same(command: &str, id: &str) -> bool {
         "merge" => id != "output",
         "extract" | "worker" | "plan" | "map" => !matches!(id, "output" | "format"),
         "ppl" => !matches!(id, "format" | "sinks" | "chunk"),
-        "eval" | "bench" => id == "model",
+        "eval" | "bench" => matches!(id, "model" | "device" | "dtype"),
         _ => false,
     }
 }
@@ -309,7 +326,7 @@ pub enum ExtractFormat {
 pub struct DeviceArgs {
     /// Where the model computes: auto, cpu, cuda, cuda:N or metal; auto takes a GPU for models that
     /// write, where there is one and this build knows it
-    #[arg(long, value_name = "DEVICE", env = "LONGSUM_DEVICE", default_value_t = Choice::Auto, help_heading = "Device", hide_short_help = true)]
+    #[arg(long, value_name = "DEVICE", default_value_t = Choice::Auto, help_heading = "Device", hide_short_help = true)]
     pub device: Choice,
 
     /// Number type of cache and activations on a GPU [default: what suits it]
@@ -747,7 +764,7 @@ pub struct Job {
 
     /// Documents, or parts of one, that go through the model together, as one batch: a number, or auto
     /// for as many as memory allows [default: each by itself]
-    #[arg(long, value_name = "N|auto", value_parser = streams, conflicts_with = "jobs", help_heading = "Many documents", hide_short_help = true)]
+    #[arg(long, value_name = "N|auto", value_parser = streams, help_heading = "Many documents", hide_short_help = true)]
     pub streams: Option<Streams>,
 
     /// Only this part of the documents, the same each time: such as 2/8, or auto in an array job of

@@ -122,7 +122,7 @@ pub fn run(args: &Bench, loudness: Loudness) -> Result<Exit> {
         gpu: device::gpu(decoder.device()),
         dtype: subject.dtype.as_str(),
         model: subject.name,
-        n_threads: std::thread::available_parallelism().map_or(1, usize::from),
+        n_threads: super::n_threads(),
         caches,
         reading,
         together,

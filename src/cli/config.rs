@@ -148,7 +148,11 @@ impl Settings {
             // As long as the program.
             let values: Vec<&'static str> =
                 setting.values.iter().map(|value| &*value.clone().leak()).collect();
-            args::change(command, key, &|arg| arg.default_values(values.clone()))
+            // Help says what an option is by default, but no secret, and nothing that steers a terminal.
+            let is_hidden = key == SECRET || setting.values.iter().any(|v| plain(v) != *v);
+            args::change(command, key, &|arg| {
+                arg.default_values(values.clone()).hide_default_value(is_hidden)
+            })
         })
     }
 
@@ -335,7 +339,7 @@ pub fn run(command: &ConfigCommand) -> Result<Exit> {
         Ok(matches) => matches,
         Err(error) => {
             let _ = error.print();
-            return Ok(Exit::Usage);
+            return Ok(if error.use_stderr() { Exit::Usage } else { Exit::Done });
         }
     };
     let rows = settings.rows(&command, &matches);

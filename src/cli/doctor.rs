@@ -2,13 +2,14 @@
 
 use std::env;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use candle_core::Device;
+use candle_core::{DType, Device};
 use longsum::batch::output::{state_dir, to_stdout};
 use longsum::batch::{self, Input, Place};
+use longsum::device::{self, Choice};
 use longsum::load::hub::{self, HubId};
 use longsum::load::known::Known;
 use longsum::load::{Loaded, config};
@@ -20,7 +21,7 @@ use longsum::summary::{Options, summarize};
 use serde::Serialize;
 use serde_json::json;
 
-use super::args::{self, BUILTIN, Doctor, EvalFormat, Job};
+use super::args::{self, BUILTIN, DeviceArgs, Doctor, EvalFormat, Job};
 use super::config::{ConfigError, Row, Settings};
 use super::exit::{self, Exit, Failure};
 use super::models::{BF16, gb, usual_memory};
@@ -78,7 +79,7 @@ pub fn run(args: &Doctor, settings: Result<Settings, ConfigError>) -> Result<Exi
             return Ok(Exit::Usage);
         }
     };
-    let mut checks = vec![program(), processor(), memory(), gpu()];
+    let mut checks = vec![program(), processor(), memory(), gpu(&job.on)];
     checks.push(wrong.unwrap_or_else(|| of_settings(&settings, &rows)));
     checks.push(model(&job, &rows));
     checks.push(cache());
@@ -125,16 +126,36 @@ fn memory() -> Check {
     }
 }
 
-/// The GPU that a model would run on. All that knows of GPUs is here.
-fn gpu() -> Check {
-    let built = if cfg!(feature = "cuda") {
-        "this build can use CUDA, and the program asks for the CPU"
-    } else if cfg!(feature = "metal") {
-        "this build can use Metal, and the program asks for the CPU"
-    } else {
-        "not used: this build is for the CPU"
+/// The GPU that a model would run on, or why none would.
+fn gpu(on: &DeviceArgs) -> Check {
+    let (device, passed_over) = match device::open(on.device) {
+        Ok(opened) => opened,
+        Err(error) => {
+            let hint = error.hint();
+            return Check::new("gpu", State::Wrong, error.to_string()).with_hint(hint);
+        }
     };
-    Check::ok("gpu", built)
+    if let Some(error) = passed_over {
+        let hint = error.hint();
+        return Check::new("gpu", State::Note, error.to_string()).with_hint(hint);
+    }
+    if let Err(error) = device::dtype(&device, on.dtype.map(DType::from)) {
+        return Check::new("gpu", State::Wrong, error.to_string()).with_hint(error.hint());
+    }
+    if device.is_cpu() {
+        let why = match on.device {
+            Choice::Cpu => "the CPU is asked for".to_owned(),
+            _ if cfg!(feature = "cuda") => {
+                device::open(Choice::Cuda(0)).err().map_or(String::new(), |e| e.to_string())
+            }
+            _ => "this build is for the CPU".to_owned(),
+        };
+        return Check::ok("gpu", format!("not used: {why}"));
+    }
+    let name = device::gpu(&device).unwrap_or_else(|| device::kind(&device).to_owned());
+    let free =
+        device::free_bytes(&device).map_or(String::new(), |n| format!(", {} GB are free", gb(n)));
+    Check::ok("gpu", format!("{name}{free}"))
 }
 
 fn of_settings(settings: &Settings, rows: &[Row]) -> Check {
@@ -157,6 +178,9 @@ fn model(job: &Job, rows: &[Row]) -> Check {
     let origin = rows.iter().find(|row| row.name == "model").map(|row| row.origin.as_str());
     let why = origin.unwrap_or("default");
     if id == BUILTIN {
+        if !matches!(job.on.device, Choice::Auto | Choice::Cpu) {
+            return Check::wrong("model", &Failure::BuiltinOnGpu { device: job.on.device }.into());
+        }
         return Check::ok("model", format!("builtin, in the program ({why}): chooses sentences"));
     }
     let found = match place(id) {
@@ -232,7 +256,7 @@ fn state() -> Check {
 /// The program for pages without a text layer: the one asked for has to be there.
 fn ocr(asked: Option<&str>) -> Check {
     let name = asked.unwrap_or("ocrmypdf");
-    match (on_path(name), asked) {
+    match (super::on_path(name), asked) {
         (Some(path), None) => {
             let found = format!("{} is there", path.display());
             Check::ok("ocr", found).with_hint("`--ocr ocrmypdf` reads scanned pages with it")
@@ -248,15 +272,6 @@ fn ocr(asked: Option<&str>) -> Check {
     }
 }
 
-/// The program that would run under this name.
-fn on_path(name: &str) -> Option<PathBuf> {
-    if Path::new(name).components().count() > 1 {
-        return Some(PathBuf::from(name)).filter(|path| path.is_file());
-    }
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
-}
-
 const TEXT: &str = "The harbour master counted nine ships in May. In June there were eleven, and two \
     of them were too long for the old quay. The council decided in July to build a longer one. It \
     will cost four million, which is a third of what the town takes in a year.";
@@ -264,6 +279,8 @@ const TEXT: &str = "The harbour master counted nine ships in May. In June there 
 /// Reads a few sentences in a process of their own, as documents are, and summarizes them.
 fn trial(job: &Job) -> Result<Check> {
     let started = Instant::now();
+    super::how(&job.reading)?;
+    super::options(&job.making, &job.reading)?;
     let input = Input::Given { name: "trial.txt".to_owned(), bytes: TEXT.into() };
     let isolate = super::isolate(&job.reading)?;
     let document = isolate.read(&input, &longsum::document::Reading::default(), None, &|| false)?;

@@ -52,7 +52,7 @@ fn table(rows: &[(String, Plan)], speed: &Speed) -> String {
     let _ =
         writeln!(text, "{:>7} {:>9} {:>7} {:>9}  document", "pages", "tokens", "chunks", "time");
     for (name, plan) in rows {
-        let name = plain(name).replace('\n', " ");
+        let name = name.replace('\n', " ");
         match plan {
             Plan::Done => {
                 n_done += 1;
@@ -92,5 +92,5 @@ fn table(rows: &[(String, Plan)], speed: &Speed) -> String {
         speed.reading,
         speed.writing.map_or(String::new(), |rate| format!(", writing {rate:.0} tokens/s"))
     );
-    text
+    plain(&text)
 }

@@ -79,6 +79,20 @@ pub enum Failure {
         /// What was asked for.
         device: Choice,
     },
+    /// A program that pages are to be read by.
+    #[error("there is no program `{program}` to read scanned pages with")]
+    NoProgram {
+        /// What was asked for.
+        program: String,
+    },
+    /// A cache that its sinks fill.
+    #[error("a cache of {cache} tokens has no room for {n_sink} sinks and a window")]
+    NoWindow {
+        /// Sinks.
+        n_sink: usize,
+        /// Tokens seen at once.
+        cache: usize,
+    },
     /// A text of which nothing can be predicted.
     #[error("`{uri}` has fewer than two tokens: nothing can be predicted")]
     TooShort {
@@ -256,6 +270,10 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         }
         Failure::BuiltinOnGpu { .. } => {
             Some("leave --device out, or name a model that writes with --model".to_owned())
+        }
+        Failure::NoProgram { .. } => Some("install it, or leave --ocr out".to_owned()),
+        Failure::NoWindow { n_sink, .. } => {
+            Some(format!("take a larger --cache, or fewer --sinks than {n_sink}"))
         }
         Failure::Storage { names, .. } => Some(format!("there are {names}")),
         Failure::TooShort { .. } | Failure::NoParts { .. } | Failure::NoSuchPart { .. } => None,

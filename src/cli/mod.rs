@@ -174,11 +174,13 @@ fn run(job: &Job, loudness: Loudness) -> Result<Exit> {
     if let (Some(shard), Some(archive)) = (job.shard, &archive) {
         inputs = shard.pick(&archive.n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
     }
+    let n_of_use = inputs.len().saturating_mul(job.making.parts.get()).max(1);
     let n_asked = match job.streams {
-        Some(Streams::Number(n)) => Some(n.get()),
+        Some(Streams::Number(n)) => Some(n),
         Some(Streams::Auto) => None,
-        None => job.jobs.map(|n| n.get().min(inputs.len()).max(1)),
+        None => job.jobs,
     };
+    let n_asked = n_asked.map(|n| n.get().min(n_of_use));
     let context =
         Context::new(&job.making, &job.reading, &job.on, n_asked, loudness)?.with_care(&job.care);
     let started = Instant::now();
@@ -194,17 +196,18 @@ fn run(job: &Job, loudness: Loudness) -> Result<Exit> {
         }
     };
     let together = Together::new(&context.loaded.decoder, N_ROWS);
-    let is_together = n_streams.get() > 1;
-    let n_jobs = if is_together {
+    let n_together = Some(n_streams).filter(|n| n.get() > 1);
+    let n_jobs = match n_together {
         // Each has a stream for each of its parts.
-        NonZeroUsize::new(n_streams.get() / context.options.n_parts).unwrap_or(NonZeroUsize::MIN)
-    } else {
-        job.jobs.unwrap_or_else(|| batch::n_jobs(&context.reader(), inputs.len()))
+        Some(n) => {
+            NonZeroUsize::new(n.get() / context.options.n_parts).unwrap_or(NonZeroUsize::MIN)
+        }
+        None => job.jobs.unwrap_or_else(|| batch::n_jobs(&context.reader(), inputs.len())),
     };
     let reader = context.reader();
     let batch = Batch {
-        reader: if is_together { Reader { model: &together, ..reader } } else { reader },
-        together: is_together,
+        reader: if n_together.is_some() { Reader { model: &together, ..reader } } else { reader },
+        together: n_together,
         format,
         force: job.force,
         n_jobs,
@@ -325,7 +328,7 @@ impl Context {
             gates: report::Gates::default(),
             force: false,
             n_jobs: NonZeroUsize::MIN,
-            together: false,
+            together: None,
             n_retries: care.map_or(0, |care| care.retries),
             n_most_secs: care.and_then(|care| care.time_limit),
             checkpoint: Duration::from_secs_f64(care.map_or(0.0, |care| care.checkpoint)),
@@ -362,11 +365,23 @@ fn find(place: &args::Where, isolate: &Isolate) -> Result<Found> {
     Ok(search.find(&|path| isolate.members(path))?)
 }
 
+/// The program that would run under this name.
+fn on_path(name: &str) -> Option<PathBuf> {
+    if Path::new(name).components().count() > 1 {
+        return Some(PathBuf::from(name)).filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
 /// How documents are read.
 fn how(reading: &args::Reading) -> Result<document::Reading> {
     let language = reading.ocr_language.clone();
     if let (Some(languages), None) = (&language, &reading.ocr) {
         return Err(Failure::NoOcr { languages: languages.clone() }.into());
+    }
+    if let Some(program) = reading.ocr.as_ref().filter(|program| on_path(program).is_none()) {
+        return Err(Failure::NoProgram { program: program.clone() }.into());
     }
     let ocr = reading.ocr.clone().map(|program| document::Ocr { program, language });
     Ok(document::Reading { password: reading.password.clone(), ocr })

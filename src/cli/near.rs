@@ -23,7 +23,7 @@ pub fn hint(path: &Path) -> Option<String> {
     let commands: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     if path.components().count() == 1 {
         if commands.contains(&name) {
-            return Some(format!("commands come first: longsum {name} FILE"));
+            return Some(format!("`{name}` is a command, and commands come first: longsum {name}"));
         }
         if let Some(near) = of(name, commands) {
             return Some(format!("did you mean the command `longsum {near}`?"));

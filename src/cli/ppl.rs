@@ -77,7 +77,7 @@ pub fn run(args: &Ppl, loudness: Loudness) -> Result<Exit> {
         return Err(Failure::TooShort { uri: document.source.uri }.into());
     }
     let mut measured = Vec::new();
-    for attention in wanted(args) {
+    for attention in wanted(args)? {
         let bar = progress.set(&attention.to_string(), ids.len());
         let mut scored: Vec<Scored> = Vec::new();
         let every = args.every.get();
@@ -120,14 +120,20 @@ pub fn run(args: &Ppl, loudness: Loudness) -> Result<Exit> {
 }
 
 /// Every attention with every cache, and sinks with every number of them.
-fn wanted(args: &Ppl) -> Vec<Attention> {
+fn wanted(args: &Ppl) -> Result<Vec<Attention>, Failure> {
     let mut wanted = Vec::new();
     for kind in &args.attention {
         for &cache in &args.cache {
             match kind {
-                AttentionKind::Sinks => wanted.extend(args.sinks.iter().map(|&n_sink| {
-                    Attention::Sinks { n_sink, n_window: cache.get().saturating_sub(n_sink).max(1) }
-                })),
+                AttentionKind::Sinks => {
+                    for &n_sink in &args.sinks {
+                        let n_window = cache.get().saturating_sub(n_sink);
+                        if n_window == 0 {
+                            return Err(Failure::NoWindow { n_sink, cache: cache.get() });
+                        }
+                        wanted.push(Attention::Sinks { n_sink, n_window });
+                    }
+                }
                 AttentionKind::Window => wanted.push(Attention::Window { n_window: cache.get() }),
                 AttentionKind::Recompute => {
                     wanted.push(Attention::Recompute { n_window: cache.get() });
@@ -137,7 +143,7 @@ fn wanted(args: &Ppl) -> Vec<Attention> {
         }
     }
     wanted.dedup();
-    wanted
+    Ok(wanted)
 }
 
 fn setting(

@@ -8,5 +8,6 @@ mod speed;
 pub use perplexity::{Attention, Scored, losses, perplexity};
 pub use plan::{Memory, STORAGES, Storage, TooLarge, fit, memory};
 pub use speed::{
-    RandomWeights, Time, bytes_of_token, operations_of_token, time_of_reading, time_of_streams, time_per_token,
+    RandomWeights, Time, bytes_of_token, operations_of_token, time_of_reading, time_of_streams,
+    time_per_token,
 };

@@ -127,7 +127,7 @@ impl TooLarge {
     pub fn hint(&self) -> String {
         let ways = [
             self.n_window.map(|n| format!("a window of {n} tokens (--window)")),
-            self.n_streams.map(|n| format!("{n} documents at once (--jobs)")),
+            self.n_streams.map(|n| format!("{n} streams at once (--jobs or --streams)")),
             self.storage.map(|storage| format!("weights in {} (a GGUF file)", storage.name)),
         ];
         let ways: Vec<String> = ways.into_iter().flatten().collect();

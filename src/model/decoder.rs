@@ -47,6 +47,9 @@ pub enum ModelError {
         /// Size of the vocabulary.
         n_vocab: usize,
     },
+    /// Another stream of the same batch showed a fault of the program; this one is lost with it.
+    #[error("it was computed in one batch with a document at which longsum failed")]
+    Neighbour,
     /// What comes out is not a number.
     #[error("the model computes no numbers; its files may be damaged")]
     NoNumbers,
@@ -219,7 +222,8 @@ pub trait LanguageModel: Sync {
     fn forward(&self, ids: &[u32], cache: &mut KvCache, want: Want) -> Result<Tensor, ModelError>;
 
     /// Feeds chunks of several streams at once, and returns for each what [`forward`] would: none
-    /// depends on its neighbours. What one of them gets wrong is its own error.
+    /// depends on its neighbours, but for the last bits on a GPU, whose products may be rounded otherwise
+    /// for more rows. What one of them gets wrong is its own error. Logits of several lie on the CPU.
     ///
     /// [`forward`]: LanguageModel::forward
     fn forward_many(&self, feeds: &mut [Feed<'_>]) -> Vec<Result<Tensor, ModelError>> {
@@ -616,6 +620,10 @@ impl Decoder {
         let has_states = feeds.iter().any(|feed| feed.want == Want::States);
         if !has_states {
             x = self.logits(&x)?;
+            if feeds.len() > 1 {
+                // Over from the device once for all, or each stream would copy what all of them got.
+                x = x.to_device(&Device::Cpu)?;
+            }
         }
         let mut first = 0;
         let mut next = |range: &Range<usize>| {

@@ -5,8 +5,8 @@
 //! chunk of one stream, single tokens of others and the first chunk of a document that has just begun
 //! go through the matrices together, each beside its own cache. Weights are read once for all.
 //!
-//! Invariant: what a stream gets does not depend on its neighbours (see
-//! [`LanguageModel::forward_many`]), so it does not matter who is fed with whom.
+//! Invariant: what a stream gets does not depend on its neighbours, as far as
+//! [`LanguageModel::forward_many`] promises, so it does not matter who is fed with whom.
 //!
 //! Source: Yu et al., "Orca: A Distributed Serving System for Transformer-Based Generative Models", OSDI
 //! 2022, for batches that change with every step and attention apart from the rest.
@@ -101,7 +101,10 @@ impl<'a> Together<'a> {
 
     fn feed(&self, batch: &mut [Request]) -> Vec<Result<Tensor, ModelError>> {
         let mut feeds: Vec<Feed<'_>> = batch.iter_mut().map(Request::feed).collect();
-        self.model.forward_many(&mut feeds)
+        let outs = self.model.forward_many(&mut feeds);
+        // So that the time it took is that of the device. Should that fail, the next use shows it.
+        let _ = self.model.synchronize();
+        outs
     }
 }
 
@@ -152,7 +155,7 @@ impl LanguageModel for Together<'_> {
                 Ok(outs) => (outs, None),
                 Err(panic) => (Vec::new(), Some(panic)),
             };
-            let lost = || Err(candle_core::Error::Msg("feeding a batch failed".to_owned()).into());
+            let lost = || Err(ModelError::Neighbour);
             let mut outs = outs.into_iter();
             for Request { number, cache, .. } in batch {
                 let out = outs.next().unwrap_or_else(lost);
@@ -160,7 +163,9 @@ impl LanguageModel for Together<'_> {
             }
             self.changed.notify_all();
             if let Some(panic) = panic {
+                // It may not have been in the batch: others go on without it.
                 state.done.remove(&number);
+                state.waiting.retain(|request| request.number != number);
                 drop(state);
                 resume_unwind(panic);
             }

@@ -115,7 +115,7 @@ pub(super) fn upper(text: &str) -> String {
 /// One line in which nothing is Markdown: the words are a document's or a model's.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
+    for word in super::plain(text).split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
         }

@@ -119,8 +119,8 @@ unsafe impl DeviceRepr for Call {}
 
 impl Kernels {
     /// The kernels for a model whose layers have these heads and score in this way. `None` where
-    /// there are none for it: another dtype than f32, f16 and bf16, or heads of an odd width or one
-    /// above 256.
+    /// there are none for it: another dtype than f32, f16 and bf16, heads of an odd width or one above
+    /// 256, or a device below compute capability 8.0, for which they are not compiled.
     ///
     /// # Errors
     /// If the driver refuses the kernels.
@@ -141,6 +141,10 @@ impl Kernels {
             return Ok(None);
         }
         let cuda = device.as_cuda_device()?;
+        let (major, _) = cuda.cuda_stream().context().compute_capability().w()?;
+        if major < 8 {
+            return Ok(None);
+        }
         let load = |name: &str| load(cuda, name);
         let width = [64, 128, 256].into_iter().find(|&width| d <= width).unwrap_or(256);
         let has_tiles = is_half && [64, 80, 96, 128, 256].contains(&d);

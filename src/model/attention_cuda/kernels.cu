@@ -11,7 +11,8 @@
 // - attend_tiles: many rows of a lane, 64 at a time, on tensor cores.
 // - add_shares: what rows give to slots that are watched.
 //
-// Invariant: the numbers of a row depend on the row and on what its lane keeps, and on nothing else.
+// Invariant: the numbers of a row depend on the row and on what its lane keeps, and on nothing else,
+// within each of the two ways; which one a lane takes depends on how many rows it is fed.
 // Splits are cut in the order of the row's own keys; tiles are cut at multiples of 64 slots, and a
 // key that a row does not see adds an exact zero. No sum is taken with atomics.
 //
