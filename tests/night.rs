@@ -162,6 +162,8 @@ fn streams_that_go_through_the_model_together_make_the_reports_of_each_alone() {
     let parts = run("parts", &["--parts", "3", "--jobs", "1"]);
     assert!(parts != alone);
     assert!(run("parts-together", &["--parts", "3", "--streams", "6"]) == parts);
+    // Fewer streams than parts.
+    assert!(run("parts-by-two", &["--parts", "3", "--streams", "2"]) == parts);
     assert!(!out.path().join("parts-together/.longsum").exists());
 }
 

@@ -275,15 +275,14 @@ impl Batch<'_> {
             }
             work();
         });
-        let read = results
+        let mut read: Vec<_> = results
             .into_iter()
-            .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let (read, failed): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
-        let mut failed: Vec<RunError> = failed.into_iter().filter_map(Result::err).collect();
-        // Not that of a part which stopped because of another's.
-        let cause = failed.iter().position(|error| !error.is_stop()).unwrap_or(0);
-        if !failed.is_empty() {
-            return Err(failed.swap_remove(cause));
+            .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        // A fault comes before what stopped because of it.
+        let is_fault = |read: &Result<_, RunError>| read.as_ref().is_err_and(|e| !e.is_stop());
+        if let Some(fault) = read.iter().position(is_fault) {
+            read.swap(0, fault);
         }
         let mut steps = Vec::new();
         for part in read {

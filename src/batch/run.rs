@@ -240,12 +240,11 @@ impl Batch<'_> {
             *outcomes[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         };
         let next = AtomicUsize::new(0);
-        let n_jobs = self.n_jobs.get().min(inputs.len()).max(1);
-        let (send, receive) = mpsc::sync_channel(n_jobs);
+        let (send, receive) = mpsc::sync_channel(self.n_jobs.get());
         // Once nobody receives any more, nobody waits to send.
         let receive = Arc::new(Mutex::new(receive));
         thread::scope(|scope| {
-            for _ in 0..n_jobs {
+            for _ in 0..self.n_jobs.get() {
                 let (send, next, keys, end) = (send.clone(), &next, &keys, &end);
                 start(scope, move || self.read_ahead(inputs, next, keys, &send, end));
                 let receive = Arc::clone(&receive);
@@ -549,11 +548,10 @@ impl Batch<'_> {
 
 /// Whether a run could go on from what was done before this error.
 fn goes_on(error: &SummaryError) -> bool {
-    matches!(
-        error,
-        SummaryError::Stopped(_)
-            | SummaryError::Model(ModelError::Cache(_) | ModelError::Tensor(_))
-    )
+    match error {
+        SummaryError::Model(error) => error.is_passing(),
+        error => matches!(error, SummaryError::Stopped(_)),
+    }
 }
 
 /// What a panic says.

@@ -29,7 +29,7 @@ pub enum CacheError {
     },
     /// More memory than there is.
     #[error(
-        "there is no room for a cache of {n_slots} tokens a layer, {} GB: take a smaller window or fewer sinks",
+        "there is no room for a cache of {n_slots} tokens a layer, {} GB: take a smaller window, fewer sinks or shorter chunks",
         n_bytes / 1_000_000_000
     )]
     NoRoom {

@@ -11,7 +11,6 @@ use longsum::eval::SetError;
 use longsum::load::LoadError;
 use longsum::load::known::KNOWN;
 use longsum::measure::TooLarge;
-use longsum::model::ModelError;
 use longsum::prompt::PromptError;
 use longsum::report::Entry;
 use longsum::summary::SummaryError;
@@ -164,8 +163,8 @@ pub fn of(error: &anyhow::Error) -> Exit {
     if let Some(LoadError::Download { .. }) = error.downcast_ref() {
         return Exit::TryAgain;
     }
-    if let Some(SummaryError::Model(ModelError::Cache(_) | ModelError::Tensor(_))) =
-        error.downcast_ref()
+    if let Some(SummaryError::Model(e)) = error.downcast_ref()
+        && e.is_passing()
     {
         return Exit::TryAgain;
     }

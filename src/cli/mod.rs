@@ -174,36 +174,13 @@ fn run(job: &Job, loudness: Loudness) -> Result<Exit> {
     if let (Some(shard), Some(archive)) = (job.shard, &archive) {
         inputs = shard.pick(&archive.n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
     }
-    let n_of_use = inputs.len().saturating_mul(job.making.parts.get()).max(1);
-    let n_asked = match job.streams {
-        Some(Streams::Number(n)) => Some(n),
-        Some(Streams::Auto) => None,
-        None => job.jobs,
-    };
-    let n_asked = n_asked.map(|n| n.get().min(n_of_use));
+    let n_asked = n_asked(&job, inputs.len());
+    let n_streams = n_asked.map(NonZeroUsize::get);
     let context =
-        Context::new(&job.making, &job.reading, &job.on, n_asked, loudness)?.with_care(&job.care);
+        Context::new(&job.making, &job.reading, &job.on, n_streams, loudness)?.with_care(&job.care);
     let started = Instant::now();
-    let device = context.loaded.decoder.device();
-    let n_streams = match job.streams {
-        // A GPU does one thing at a time: what is done at once is done together.
-        None if !device.is_cpu() => job.jobs.unwrap_or(NonZeroUsize::MIN),
-        None => NonZeroUsize::MIN,
-        Some(Streams::Number(n)) => n,
-        Some(Streams::Auto) => {
-            let n_free = longsum::device::free_bytes(device);
-            batch::n_streams(&context.reader(), &context.options, inputs.len(), n_free)?
-        }
-    };
+    let (n_jobs, n_together) = at_once(&job, &context, inputs.len(), n_asked)?;
     let together = Together::new(&context.loaded.decoder, N_ROWS);
-    let n_together = Some(n_streams).filter(|n| n.get() > 1);
-    let n_jobs = match n_together {
-        // Each has a stream for each of its parts.
-        Some(n) => {
-            NonZeroUsize::new(n.get() / context.options.n_parts).unwrap_or(NonZeroUsize::MIN)
-        }
-        None => job.jobs.unwrap_or_else(|| batch::n_jobs(&context.reader(), inputs.len())),
-    };
     let reader = context.reader();
     let batch = Batch {
         reader: if n_together.is_some() { Reader { model: &together, ..reader } } else { reader },
@@ -363,6 +340,45 @@ fn find(place: &args::Where, isolate: &Isolate) -> Result<Found> {
         skip: place.output.clone(),
     };
     Ok(search.find(&|path| isolate.members(path))?)
+}
+
+/// How many documents or streams are asked for at once, as far as there are so many.
+fn n_asked(job: &Job, n_inputs: usize) -> Option<NonZeroUsize> {
+    let (n, n_there) = match job.streams {
+        Some(Streams::Number(n)) => (n, n_inputs.saturating_mul(job.making.parts.get())),
+        Some(Streams::Auto) => return None,
+        None => (job.jobs?, n_inputs),
+    };
+    NonZeroUsize::new(n.get().min(n_there)).or(Some(NonZeroUsize::MIN))
+}
+
+/// How many documents are worked on at once, and how many streams go through the model together, where
+/// they do.
+fn at_once(
+    job: &Job,
+    context: &Context,
+    n_inputs: usize,
+    n_asked: Option<NonZeroUsize>,
+) -> Result<(NonZeroUsize, Option<NonZeroUsize>)> {
+    let device = context.loaded.decoder.device();
+    let n_together = match job.streams {
+        Some(Streams::Auto) => {
+            let n_free = longsum::device::free_bytes(device);
+            Some(batch::n_streams(&context.reader(), &context.options, n_inputs, n_free)?)
+        }
+        Some(Streams::Number(_)) => n_asked,
+        // A GPU does one thing at a time: what is done at once is done together.
+        None => n_asked.filter(|_| !device.is_cpu()),
+    };
+    let n_jobs = match n_together {
+        // Each has a stream for each of its parts.
+        Some(n) => {
+            let n = n.get() / context.options.n_parts;
+            NonZeroUsize::new(n.min(n_inputs)).unwrap_or(NonZeroUsize::MIN)
+        }
+        None => n_asked.unwrap_or_else(|| batch::n_jobs(&context.reader(), n_inputs)),
+    };
+    Ok((n_jobs, n_together.filter(|n| n.get() > 1)))
 }
 
 /// The program that would run under this name.

@@ -1,6 +1,7 @@
 //! How long a token takes: with a stream that goes on, with all of its window computed anew, with streams
 //! beside it, and while a text is read; and what a token costs at least, in bytes and in operations.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
@@ -102,12 +103,8 @@ pub fn time_per_token(
         Attention::Sinks { n_sink, n_window } => (n_sink, n_window),
         _ => (0, n_seen),
     };
-    let layout = Layout::new(n_sink, n_window, N_CHUNK)
-        .map_err(|e| candle_core::Error::Msg(e.to_string()))?;
-    let mut stream = Stream::new(model, layout)?;
-    let n_vocab = u32::try_from(model.spec().n_vocab).unwrap_or(u32::MAX);
-    let id = |k: usize| (k as u32).wrapping_mul(2_654_435_761) % n_vocab;
-    let window: Vec<u32> = (0..n_seen).map(id).collect();
+    let mut stream = Stream::new(model, layout(n_sink, n_window, N_CHUNK)?)?;
+    let window = ids(model, 0..n_seen);
     stream.start(n_sink)?;
     stream.feed(&window)?;
     let mut times = Vec::with_capacity(n_tokens);
@@ -117,12 +114,26 @@ pub fn time_per_token(
             stream.start(0)?;
             stream.feed(&window[..n_seen - 1])?;
         }
-        stream.score(&[id(n_seen + k)], |_| {})?;
+        stream.score(&ids(model, n_seen + k..n_seen + k + 1), |_| {})?;
         times.push(started.elapsed());
     }
+    Ok(Time { token: median(times), n_tokens, n_cache_bytes: stream.n_cache_bytes() })
+}
+
+fn layout(n_sink: usize, n_window: usize, n_chunk: usize) -> Result<Layout, ModelError> {
+    Ok(Layout::new(n_sink, n_window, n_chunk)
+        .map_err(|e| candle_core::Error::Msg(e.to_string()))?)
+}
+
+/// Tokens of a text that says nothing, scattered over the vocabulary.
+fn ids(model: &dyn LanguageModel, range: Range<usize>) -> Vec<u32> {
+    let n_vocab = u32::try_from(model.spec().n_vocab).unwrap_or(u32::MAX);
+    range.map(|k| (k as u32).wrapping_mul(2_654_435_761) % n_vocab).collect()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
-    let token = times.get(times.len() / 2).copied().unwrap_or_default();
-    Ok(Time { token, n_tokens, n_cache_bytes: stream.n_cache_bytes() })
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// The time in which each of `n_streams` streams gets a token, all of them together, behind full windows.
@@ -135,10 +146,7 @@ pub fn time_of_streams(
     n_streams: usize,
     n_tokens: usize,
 ) -> Result<Time, ModelError> {
-    let layout = Layout::new(n_sink, n_window, N_CHUNK)
-        .map_err(|e| candle_core::Error::Msg(e.to_string()))?;
-    let n_vocab = u32::try_from(model.spec().n_vocab).unwrap_or(u32::MAX);
-    let id = |k: usize| (k as u32).wrapping_mul(2_654_435_761) % n_vocab;
+    let layout = layout(n_sink, n_window, N_CHUNK)?;
     let mut caches = Vec::with_capacity(n_streams);
     let mut filled = None;
     for _ in 0..n_streams {
@@ -147,10 +155,12 @@ pub fn time_of_streams(
             Some(filled) => cache.restore(filled)?,
             None => {
                 cache.begin(n_sink)?;
-                for chunk in (0..n_sink + n_window).map(id).collect::<Vec<_>>().chunks(N_CHUNK) {
-                    for part in chunk.chunks(cache.fit(chunk.len()).max(1)) {
-                        model.forward(part, &mut cache, Want::Nothing)?;
-                    }
+                let window = ids(model, 0..n_sink + n_window);
+                let mut rest = &window[..];
+                while !rest.is_empty() {
+                    let (chunk, more) = rest.split_at(cache.fit(rest.len()));
+                    model.forward(chunk, &mut cache, Want::Nothing)?;
+                    rest = more;
                 }
                 cache.save(&mut filled)?;
             }
@@ -161,21 +171,18 @@ pub fn time_of_streams(
     model.synchronize()?;
     let mut times = Vec::with_capacity(n_tokens);
     for k in 0..n_tokens {
-        let ids: Vec<[u32; 1]> = (0..n_streams).map(|s| [id(k * n_streams + s)]).collect();
+        let ids = ids(model, k * n_streams..(k + 1) * n_streams);
         let started = Instant::now();
         let feed = |(cache, ids)| Feed { ids, cache, want: Want::Last };
-        let mut feeds: Vec<Feed<'_>> =
-            caches.iter_mut().zip(ids.iter().map(|ids| &ids[..])).map(feed).collect();
+        let mut feeds: Vec<Feed<'_>> = caches.iter_mut().zip(ids.chunks(1)).map(feed).collect();
         for logits in model.forward_many(&mut feeds) {
             logits?;
         }
         model.synchronize()?;
         times.push(started.elapsed());
     }
-    times.sort_unstable();
-    let token = times.get(times.len() / 2).copied().unwrap_or_default();
     let n_cache_bytes = caches.iter().map(KvCache::n_bytes).sum();
-    Ok(Time { token, n_tokens, n_cache_bytes })
+    Ok(Time { token: median(times), n_tokens, n_cache_bytes })
 }
 
 /// Times a text is read; the median counts.
@@ -193,22 +200,17 @@ pub fn time_of_reading(
     n_chunk: usize,
     n_tokens: usize,
 ) -> Result<Duration, ModelError> {
-    let layout = Layout::new(n_sink, n_window, n_chunk)
-        .map_err(|e| candle_core::Error::Msg(e.to_string()))?;
-    let mut stream = Stream::new(model, layout)?;
-    let n_vocab = u32::try_from(model.spec().n_vocab).unwrap_or(u32::MAX);
-    let id = |k: usize| (k as u32).wrapping_mul(2_654_435_761) % n_vocab;
+    let mut stream = Stream::new(model, layout(n_sink, n_window, n_chunk)?)?;
     stream.start(n_sink)?;
-    stream.feed(&(0..n_sink + n_window).map(id).collect::<Vec<_>>())?;
-    let text: Vec<u32> = (0..n_tokens).map(id).collect();
+    stream.feed(&ids(model, 0..n_sink + n_window))?;
+    let text = ids(model, 0..n_tokens);
     let mut times = Vec::with_capacity(N_READINGS);
     for _ in 0..N_READINGS {
         let started = Instant::now();
         stream.feed(&text)?; // waits for the device
         times.push(started.elapsed());
     }
-    times.sort_unstable();
-    Ok(times[N_READINGS / 2] / u32::try_from(n_tokens.max(1)).unwrap_or(u32::MAX))
+    Ok(median(times) / u32::try_from(n_tokens.max(1)).unwrap_or(u32::MAX))
 }
 
 /// Bytes that must be read to write one token: every matrix once, and the keys and values that it sees.

@@ -61,6 +61,18 @@ pub enum ModelError {
     Tensor(#[from] candle_core::Error),
 }
 
+impl ModelError {
+    /// Whether the same may go better next time: a device failed, or a neighbour did.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Cache(CacheError::NoRoom { .. }) => false, // more than the machine has
+            Self::Cache(_) | Self::Tensor(_) | Self::Neighbour => true,
+            _ => false,
+        }
+    }
+}
+
 /// The parts of a decoder, whatever a file calls them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
