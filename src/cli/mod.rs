@@ -174,12 +174,12 @@ fn run(job: &Job, loudness: Loudness) -> Result<Exit> {
     if let (Some(shard), Some(archive)) = (job.shard, &archive) {
         inputs = shard.pick(&archive.n_bytes).into_iter().map(|at| inputs[at].clone()).collect();
     }
-    let n_asked = n_asked(&job, inputs.len());
+    let n_asked = n_asked(job, inputs.len());
     let n_streams = n_asked.map(NonZeroUsize::get);
     let context =
         Context::new(&job.making, &job.reading, &job.on, n_streams, loudness)?.with_care(&job.care);
     let started = Instant::now();
-    let (n_jobs, n_together) = at_once(&job, &context, inputs.len(), n_asked)?;
+    let (n_jobs, n_together) = at_once(job, &context, inputs.len(), n_asked)?;
     let together = Together::new(&context.loaded.decoder, N_ROWS);
     let reader = context.reader();
     let batch = Batch {
